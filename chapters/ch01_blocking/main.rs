@@ -1,0 +1,69 @@
+//! Chapter 1: one thread, one blocking socket, one client at a time.
+//!
+//! `accept` sleeps until a client has connected; `read` sleeps until it has
+//! said something. The server is simple because it can do nothing else
+//! meanwhile, and that is what it cannot do: one silent client stops everybody.
+
+use std::io;
+use std::process::ExitCode;
+
+use common::cli::{Failure, Options, Stage, Trying};
+use common::sys::{self, Fd};
+use common::{cli, http, log};
+
+fn main() -> ExitCode {
+    let about = "one thread, one blocking socket, one client at a time";
+    cli::main(Stage::new("ch01_blocking", about), serve)
+}
+
+// ANCHOR: serve
+fn serve(options: &Options) -> Result<ExitCode, Failure> {
+    let listener = open_listener(options)?;
+    let accept_errors = log::Repeated::new();
+
+    loop {
+        match sys::accept(&listener) {
+            Ok((client, _peer)) => {
+                if let Err(error) = answer(&client) {
+                    log::failed(format_args!("client {client}"), &error);
+                }
+                sys::close(client);
+            }
+            Err(error) => accept_errors.failed("accept", &error),
+        }
+    }
+}
+// ANCHOR_END: serve
+
+// ANCHOR: open_listener
+/// How many finished connections may wait for `accept`. The kernel clamps it.
+const BACKLOG: i32 = 1024;
+
+fn open_listener(options: &Options) -> Result<Fd, Failure> {
+    let address = options.address;
+    let listener = sys::socket(address).trying("open a socket")?;
+    sys::set_reuse_address(&listener).trying("set SO_REUSEADDR")?;
+    sys::bind(&listener, address).trying(format_args!("bind to {address}"))?;
+    sys::listen(&listener, BACKLOG).trying(format_args!("listen on {address}"))?;
+    cli::announce(sys::local_address(&listener).trying("ask for the port")?);
+    Ok(listener)
+}
+// ANCHOR_END: open_listener
+
+// ANCHOR: answer
+/// Reads one request and writes one answer.
+fn answer(client: &Fd) -> io::Result<()> {
+    let mut buffer = [0; 16 * 1024];
+    let n = sys::read(client, &mut buffer)?;
+    if n == 0 {
+        return Ok(()); // the client closed without a word
+    }
+    let answer = http::answer_once(&buffer[..n]);
+
+    let mut written = 0;
+    while written < answer.len() {
+        written += sys::write(client, &answer[written..])?;
+    }
+    Ok(())
+}
+// ANCHOR_END: answer

@@ -1,0 +1,193 @@
+//! Chapter 4: accept until there is nobody left, and step back when the
+//! descriptors run out.
+//!
+//! One event on the listener may stand for a hundred connections; the loop now
+//! accepts until `EAGAIN` says that the queue is empty. And when `accept` fails
+//! for want of a descriptor, the listener stays readable: the loop stops
+//! watching it for a moment instead of spinning.
+
+use std::collections::HashMap;
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use common::cli::{Failure, Options, Stage, Trying};
+use common::queue::{Events, Mode, Queue, Token, Want};
+use common::sys::{self, Fd};
+use common::{cli, http, log};
+
+fn main() -> ExitCode {
+    let about = "one thread, accepting until there is nobody left";
+    cli::main(Stage::new("ch04_accept_drain", about), serve)
+}
+
+/// How long to leave the listener alone when the descriptors have run out.
+const PAUSE: Duration = Duration::from_millis(100);
+
+// ANCHOR: serve
+fn serve(options: &Options) -> Result<ExitCode, Failure> {
+    let mut server = Server::open(options)?;
+    let mut events = Events::with_capacity(256);
+    loop {
+        server.queue.wait(&mut events, server.patience()).trying("wait for events")?;
+        for event in events.iter() {
+            if event.token == server.listening {
+                server.accept_all()?;
+            } else {
+                server.answer(event.token);
+            }
+        }
+        server.resume_listener()?;
+    }
+}
+// ANCHOR_END: serve
+
+// ANCHOR: server
+struct Server {
+    listener: Fd,
+    listening: Token,
+    accept_errors: log::Repeated,
+    /// The listener is not watched until then: there was no descriptor left.
+    paused_until: Option<Instant>,
+    queue: Queue,
+    /// The clients the kernel watches for us.
+    clients: HashMap<Token, Fd>,
+}
+// ANCHOR_END: server
+
+impl Server {
+    // ANCHOR: open
+    fn open(options: &Options) -> Result<Server, Failure> {
+        let listener = open_listener(options)?;
+        let listening = Token::new(&listener);
+        let queue = Queue::new().trying("open the event queue")?;
+        let watch = queue.add(&listener, listening, Want::Read, Mode::Level);
+        watch.trying("watch the listener")?;
+
+        let accept_errors = log::Repeated::new();
+        let (paused_until, clients) = (None, HashMap::new());
+        Ok(Server { listener, listening, accept_errors, paused_until, queue, clients })
+    }
+    // ANCHOR_END: open
+
+    // ANCHOR: accept
+    /// The listener is readable: accepts until there is nobody left.
+    fn accept_all(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.accept_one() {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    self.accept_errors.failed("accept", &error);
+                    if sys::is_out_of_descriptors(&error) {
+                        return self.pause_listener();
+                    }
+                    // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
+                }
+            }
+        }
+    }
+
+    fn accept_one(&mut self) -> io::Result<()> {
+        let (client, _peer) = sys::accept(&self.listener)?;
+        sys::set_nonblocking(&client)?;
+        let token = Token::new(&client);
+        self.queue.add(&client, token, Want::Read, Mode::Level)?;
+        self.clients.insert(token, client);
+        Ok(())
+    }
+    // ANCHOR_END: accept
+
+    // ANCHOR: pause
+    /// Nobody can be accepted, yet the listener stays readable: to go on
+    /// watching it would be to spin.
+    fn pause_listener(&mut self) -> Result<(), Failure> {
+        self.paused_until = Some(Instant::now() + PAUSE);
+        self.queue.delete(&self.listener).trying("pause the listener")
+    }
+
+    fn resume_listener(&mut self) -> Result<(), Failure> {
+        if self.paused_until.is_none_or(|end| Instant::now() < end) {
+            return Ok(());
+        }
+        self.paused_until = None;
+        let watch = self.queue.add(&self.listener, self.listening, Want::Read, Mode::Level);
+        watch.trying("watch the listener")
+    }
+
+    /// How long the next wait may last.
+    fn patience(&self) -> Option<Duration> {
+        self.paused_until.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+    // ANCHOR_END: pause
+
+    // ANCHOR: answer
+    /// A client is readable: answers it, if there is something to answer.
+    fn answer(&mut self, token: Token) {
+        let Some(client) = self.clients.get(&token) else { return };
+        match answer(client) {
+            Next::Keep => {}
+            Next::Close => self.close(token),
+        }
+    }
+
+    /// Takes a client out of the queue, *then* closes it: a queue may go on
+    /// reporting a descriptor that was closed behind its back.
+    fn close(&mut self, token: Token) {
+        let Some(client) = self.clients.remove(&token) else { return };
+        if let Err(error) = self.queue.delete(&client) {
+            log::failed(format_args!("client {client}: delete"), &error);
+        }
+        sys::close(client);
+        self.paused_until = self.paused_until.map(|_| Instant::now()); // there is room again
+    }
+    // ANCHOR_END: answer
+}
+
+// ANCHOR: open_listener
+/// How many finished connections may wait for `accept`. The kernel clamps it.
+const BACKLOG: i32 = 1024;
+
+fn open_listener(options: &Options) -> Result<Fd, Failure> {
+    let address = options.address;
+    let listener = sys::socket(address).trying("open a socket")?;
+    sys::set_reuse_address(&listener).trying("set SO_REUSEADDR")?;
+    sys::set_nonblocking(&listener).trying("set O_NONBLOCK")?;
+    sys::bind(&listener, address).trying(format_args!("bind to {address}"))?;
+    sys::listen(&listener, BACKLOG).trying(format_args!("listen on {address}"))?;
+    cli::announce(sys::local_address(&listener).trying("ask for the port")?);
+    Ok(listener)
+}
+// ANCHOR_END: open_listener
+
+/// What is to become of a connection.
+enum Next {
+    Keep,
+    Close,
+}
+
+// ANCHOR: conversation
+/// Reads one request and writes one answer.
+fn answer(client: &Fd) -> Next {
+    let mut buffer = [0; 16 * 1024];
+    match sys::read(client, &mut buffer) {
+        Ok(0) => {} // the client closed without a word
+        Ok(n) => {
+            let answer = http::answer_once(&buffer[..n]);
+            match sys::write(client, &answer) {
+                Ok(written) if written == answer.len() => {}
+                // The send buffer is full, and to wait for room would be to
+                // block. Until chapter 7 keeps the rest, it is lost.
+                Ok(written) => {
+                    let all = answer.len();
+                    log::line(format_args!("client {client}: cut off at {written} of {all} bytes"));
+                }
+                Err(error) => log::failed(format_args!("client {client}"), &error),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Keep, // not yet
+        Err(error) => log::failed(format_args!("client {client}"), &error),
+    }
+    Next::Close
+}
+// ANCHOR_END: conversation

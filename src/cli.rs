@@ -1,0 +1,314 @@
+//! The command line, the same for every server, and what becomes of an error.
+//!
+//! Exit status: 0 stopped and nothing was cut off; 1 could not start or run;
+//! 2 wrong command line; 3 the drain deadline cut something off; 130 and 143
+//! ended by a second SIGINT or SIGTERM (or by the first, up to chapter 6).
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::{log, queue, sys, trace};
+
+/// What a stage is called and which options beyond the common ones it knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage {
+    name: &'static str,
+    about: &'static str,
+    has_workers: bool,
+    drains: bool,
+}
+
+impl Stage {
+    /// A stage with the common options; `about` says in one line what it is.
+    pub const fn new(name: &'static str, about: &'static str) -> Stage {
+        Stage { name, about, has_workers: false, drains: false }
+    }
+
+    /// It has worker threads: `--workers`.
+    pub const fn with_workers(self) -> Stage {
+        Stage { has_workers: true, ..self }
+    }
+
+    /// It stops gracefully: `--drain-timeout`.
+    pub const fn with_drain(self) -> Stage {
+        Stage { drains: true, ..self }
+    }
+}
+
+/// What the command line asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where to listen; port 0 lets the kernel choose.
+    pub address: SocketAddr,
+    /// What to trace.
+    pub trace: trace::Mode,
+    /// How many worker threads.
+    pub workers: usize,
+    /// How long a stop may wait for answers that are still owed.
+    pub drain_timeout: Duration,
+}
+
+const DEFAULT_PORT: u16 = 8080;
+const MAX_WORKERS: usize = 1024;
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Reads the command line, runs the server, and turns its end into an exit
+/// status. Every chapter's `main` is this one call.
+pub fn main(stage: Stage, serve: impl FnOnce(&Options) -> Result<ExitCode, Failure>) -> ExitCode {
+    let options = match parse(&stage, std::env::args_os().skip(1)) {
+        Ok(Asked::Serve(options)) => options,
+        Ok(Asked::Print(text)) => {
+            // A closed stdout is no error.
+            let _ = io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            log::line(format_args!("{}: {wrong}", stage.name));
+            log::line(format_args!("Try {} --help", stage.name));
+            return ExitCode::from(2);
+        }
+    };
+    trace::start(options.trace, stage.name);
+    let status = serve(&options).unwrap_or_else(|failure| {
+        log::line(format_args!("{}: {failure}", stage.name));
+        ExitCode::FAILURE
+    });
+    trace::flush();
+    status
+}
+
+/// Says where the server can be reached; once, when it can be.
+pub fn announce(address: SocketAddr) {
+    // One write: who reads this line may connect at once.
+    let line = format!("listening on http://{address}\n");
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Why a server could not start or go on: what was tried, and what happened.
+#[derive(Debug)]
+pub struct Failure {
+    tried: String,
+    error: io::Error,
+}
+
+/// Says what was tried when a call fails.
+pub trait Trying<T> {
+    /// `bind(…).trying("bind to 127.0.0.1:80")?`
+    ///
+    /// # Errors
+    /// The same error, with the words.
+    fn trying(self, what: impl fmt::Display) -> Result<T, Failure>;
+}
+
+impl<T> Trying<T> for io::Result<T> {
+    fn trying(self, what: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|error| Failure { tried: what.to_string(), error })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.tried, sys::describe(&self.error))?;
+        let advice = match self.error.raw_os_error() {
+            Some(libc::EADDRINUSE) => {
+                "another program listens there; stop it, or choose a port with --port N (0: any free one)"
+            }
+            Some(libc::EADDRNOTAVAIL) => {
+                "this machine has no such address; try --addr 127.0.0.1:8080"
+            }
+            Some(libc::EACCES | libc::EPERM) => {
+                "ports below 1024 need a privilege; choose one above with --port N"
+            }
+            Some(libc::EAFNOSUPPORT) => "this system has no IPv6; try --addr 127.0.0.1:8080",
+            Some(libc::EMFILE) => {
+                "the limit on open descriptors is too low; raise it with `ulimit -n 1024`"
+            }
+            _ => return Ok(()),
+        };
+        write!(f, "; {advice}")
+    }
+}
+
+enum Asked {
+    Serve(Options),
+    Print(String),
+}
+
+fn parse(stage: &Stage, args: impl Iterator<Item = OsString>) -> Result<Asked, String> {
+    let mut options = Options {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+        trace: trace::Mode::Off,
+        workers: 0,
+        drain_timeout: Duration::from_secs(10),
+    };
+    let mut port = None;
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        match arg {
+            lexopt::Arg::Long("addr") => options.address = address(&value(&mut parser)?)?,
+            lexopt::Arg::Long("port") => {
+                let text = value(&mut parser)?;
+                let number = text.parse::<u16>();
+                port =
+                    Some(number.map_err(|_| {
+                        format!("--port {text}: a port is a number from 0 to 65535")
+                    })?);
+            }
+            lexopt::Arg::Long("trace") => {
+                options.trace = match parser
+                    .optional_value()
+                    .map(|v| v.to_string_lossy().into_owned())
+                    .as_deref()
+                {
+                    None | Some("text") => trace::Mode::Text,
+                    Some("json") => trace::Mode::Json,
+                    Some(other) => {
+                        return Err(format!("--trace={other}: it is --trace or --trace=json"));
+                    }
+                };
+            }
+            lexopt::Arg::Long("workers") if stage.has_workers => {
+                let text = value(&mut parser)?;
+                options.workers = match text.parse() {
+                    Ok(n @ 1..=MAX_WORKERS) => n,
+                    _ => return Err(format!("--workers {text}: a number from 1 to {MAX_WORKERS}")),
+                };
+            }
+            lexopt::Arg::Long("drain-timeout") if stage.drains => {
+                options.drain_timeout = seconds("--drain-timeout", &value(&mut parser)?)?;
+            }
+            lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => {
+                return Ok(Asked::Print(help(stage)));
+            }
+            lexopt::Arg::Long("version") | lexopt::Arg::Short('V') => {
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Asked::Print(format!("{} {version} ({})\n", stage.name, queue::NAME)));
+            }
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    if let Some(port) = port {
+        options.address.set_port(port);
+    }
+    if options.workers == 0 && stage.has_workers {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        options.workers = cores.max(2);
+    }
+    Ok(Asked::Serve(options))
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|e| e.to_string())?;
+    value.into_string().map_err(|v| format!("{v:?} is not UTF-8"))
+}
+
+/// `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`. No name is looked up:
+/// a resolver would read files and talk to the network.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Some(("localhost", port)) = text.split_once(':')
+        && let Ok(port) = port.parse()
+    {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let advice = match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => format!("; did you mean {ip}:{DEFAULT_PORT}?"),
+        Ok(IpAddr::V6(ip)) => format!("; did you mean [{ip}]:{DEFAULT_PORT}?"),
+        Err(_) => String::new(),
+    };
+    Err(format!(
+        "--addr {text}: it is HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets, or localhost{advice}"
+    ))
+}
+
+fn seconds(option: &str, text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(s) if (0.0..=MAX_SECONDS).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => Err(format!(
+            "{option} {text}: a number of seconds from 0 to {MAX_SECONDS}; 0.5 is fine"
+        )),
+    }
+}
+
+fn help(stage: &Stage) -> String {
+    let mut text = format!(
+        "{}: {}\n\nUsage: {} [OPTIONS]\n\nOptions:\n  \
+         --addr HOST:PORT     where to listen (127.0.0.1:8080); port 0: the kernel chooses\n  \
+         --port N             the port alone; wins over the one of --addr\n  \
+         --trace              print every call on sockets and the event queue on stderr\n  \
+         --trace=json         the same, one JSON object per line\n",
+        stage.name, stage.about, stage.name
+    );
+    if stage.has_workers {
+        text.push_str("  --workers N          worker threads (the number of cores, at least 2)\n");
+    }
+    if stage.drains {
+        text.push_str(
+            "  --drain-timeout S    seconds that a stop may wait for answers still owed (10)\n",
+        );
+    }
+    text.push_str(
+        "  --help               this text\n  \
+         --version            the version, and which kernel interface it waits on\n\n\
+         Try:\n  curl -v http://127.0.0.1:8080/\n  curl http://127.0.0.1:8080/slow?ms=3000\n  \
+         curl -o /dev/null http://127.0.0.1:8080/big?bytes=1000000\n",
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAGE: Stage = Stage { name: "x", about: "", has_workers: true, drains: true };
+
+    fn asked(args: &[&str]) -> Result<Options, String> {
+        match parse(&STAGE, args.iter().map(OsString::from))? {
+            Asked::Serve(options) => Ok(options),
+            Asked::Print(text) => Err(text),
+        }
+    }
+
+    #[test]
+    fn the_port_wins_over_that_of_the_address_in_any_order() {
+        for args in [["--addr", "[::1]:1", "--port", "2"], ["--port", "2", "--addr", "[::1]:1"]] {
+            assert_eq!(asked(&args).unwrap().address, "[::1]:2".parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn localhost_is_the_one_name_known() {
+        assert_eq!(
+            asked(&["--addr", "localhost:1"]).unwrap().address,
+            "127.0.0.1:1".parse().unwrap()
+        );
+        assert!(asked(&["--addr", "example.org:1"]).is_err());
+    }
+
+    #[test]
+    fn an_address_without_a_port_gets_advice() {
+        assert!(asked(&["--addr", "::1"]).unwrap_err().contains("did you mean [::1]:8080?"));
+        assert!(
+            asked(&["--addr", "10.0.0.1"]).unwrap_err().contains("did you mean 10.0.0.1:8080?")
+        );
+    }
+
+    #[test]
+    fn seconds_may_be_fractions_and_nothing_odd() {
+        assert_eq!(
+            asked(&["--drain-timeout", "0.5"]).unwrap().drain_timeout,
+            Duration::from_millis(500)
+        );
+        for odd in ["-1", "NaN", "inf", "", "1e9"] {
+            assert!(asked(&["--drain-timeout", odd]).is_err(), "{odd}");
+        }
+    }
+}

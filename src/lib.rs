@@ -1,0 +1,54 @@
+//! The parts that the seven servers share. One file is one part, introduced by
+//! one chapter; what a chapter teaches about the *flow* of a server stands in
+//! that chapter's `main.rs`.
+//!
+//! | part | what it is | introduced by |
+//! |---|---|---|
+//! | [`sys`] | the socket calls, one thin traced wrapper each | ch01, ch02 |
+//! | [`trace`] | what `--trace` prints | ch01 |
+//! | [`http`] | request head, response, the demo routes | ch01, ch06 |
+//! | [`cli`], [`log`] | the command line; lines on stderr | ch01 |
+//! | [`queue`] | the kernel's event queue: kqueue or epoll | ch03 |
+//! | [`pool`] | fixed workers, one queue | ch05 |
+//! | [`connection`] | one client: what was read, what is still to write | ch06 |
+//! | [`parking`] | where connections wait while the kernel watches them | ch06 |
+//! | [`shutdown`] | stop as an event | ch07 |
+//! | [`lab`] | scripted clients and scenarios; the servers know nothing of it | |
+
+#[cfg(not(any(
+    target_os = "macos",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_os = "linux"
+)))]
+compile_error!(
+    "These servers need kqueue (macOS, FreeBSD, NetBSD, OpenBSD, DragonFly) or epoll (Linux). \
+     On Windows use WSL 2."
+);
+
+#[cfg(any(kqueue, epoll))]
+pub mod cli;
+#[cfg(any(kqueue, epoll))]
+pub mod connection;
+#[cfg(any(kqueue, epoll))]
+pub mod http;
+#[cfg(any(kqueue, epoll))]
+pub mod lab;
+#[cfg(any(kqueue, epoll))]
+pub mod log;
+#[cfg(any(kqueue, epoll))]
+pub mod parking;
+#[cfg(any(kqueue, epoll))]
+pub mod pool;
+#[cfg(any(kqueue, epoll))]
+pub mod queue;
+#[cfg(any(kqueue, epoll))]
+pub mod shutdown;
+#[cfg(any(kqueue, epoll))]
+mod sync;
+#[cfg(any(kqueue, epoll))]
+pub mod sys;
+#[cfg(any(kqueue, epoll))]
+pub mod trace;

@@ -1,0 +1,136 @@
+//! The clock, thread numbers, limits and, for the lab, other processes.
+
+use std::io;
+use std::mem;
+
+use super::check;
+use crate::trace;
+
+/// CLOCK_MONOTONIC in microseconds: the same clock for every process of this
+/// machine, so a client's actions and a server's calls can be put on one line.
+pub fn monotonic_us() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a live timespec for the kernel to fill in.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}
+
+/// The number by which the system, and so strace or ktrace, knows this thread.
+pub fn thread_id() -> u64 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes nothing and cannot fail.
+    let id = unsafe { libc::gettid() } as u64;
+    #[cfg(target_os = "macos")]
+    let id = {
+        let mut id = 0;
+        // SAFETY: thread 0 means the calling thread; `id` is a live u64.
+        unsafe { libc::pthread_threadid_np(0, &raw mut id) };
+        id
+    };
+    #[cfg(target_os = "freebsd")]
+    // SAFETY: takes nothing and cannot fail.
+    let id = unsafe { libc::pthread_getthreadid_np() } as u64;
+    #[cfg(target_os = "openbsd")]
+    // SAFETY: takes nothing and cannot fail.
+    let id = unsafe { libc::getthrid() } as u64;
+    #[cfg(target_os = "netbsd")]
+    // SAFETY: takes nothing and cannot fail.
+    let id = unsafe { libc::_lwp_self() } as u64;
+    #[cfg(target_os = "dragonfly")]
+    // SAFETY: takes nothing and cannot fail.
+    let id = unsafe { libc::lwp_gettid() } as u64;
+    id
+}
+
+/// getrlimit(2) with `RLIMIT_NOFILE`: how many descriptors this process may
+/// have, (soft, hard).
+pub fn descriptor_limit() -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a live rlimit for the kernel to fill in.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    // rlim_t is u64 on most systems and i64 on FreeBSD.
+    #[allow(clippy::unnecessary_cast)]
+    Ok((limit.rlim_cur as u64, limit.rlim_max as u64))
+}
+
+/// setrlimit(2): raises the soft limit on descriptors to the hard one, which
+/// needs no privilege, and returns the new soft limit. macOS refuses more than
+/// OPEN_MAX (10,240) whatever the hard limit says.
+#[track_caller]
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let (soft, hard) = descriptor_limit()?;
+    let wanted = if cfg!(target_os = "macos") { hard.min(10_240) } else { hard };
+    if soft >= wanted {
+        return Ok(soft);
+    }
+    let limit = libc::rlimit { rlim_cur: wanted as libc::rlim_t, rlim_max: hard as libc::rlim_t };
+    let call = trace::gives("setrlimit").start(|| format!("RLIMIT_NOFILE, {{{wanted}, {hard}}}"));
+    // SAFETY: `limit` is a live, initialised rlimit.
+    call.end(check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }))?;
+    Ok(wanted)
+}
+
+/// kill(2): sends a signal to a process.
+pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {
+    // SAFETY: takes two ints.
+    check(unsafe { libc::kill(pid as libc::pid_t, signal) }).map(|_| ())
+}
+
+/// tgkill(2), Linux only: sends a signal to one thread of a process.
+pub fn send_signal_to_thread(pid: u32, tid: u64, signal: i32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: takes three ints.
+        let result =
+            check(unsafe { libc::syscall(libc::SYS_tgkill, pid as i32, tid as i32, signal) });
+        result.map(|_| ())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (pid, tid, signal);
+        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    }
+}
+
+/// waitpid(2) with `WUNTRACED`: returns once the child has been stopped by a
+/// signal (`Ok(true)`), or has ended (`Ok(false)`, and is then reaped).
+pub fn wait_until_stopped(pid: u32) -> io::Result<bool> {
+    let mut status = 0;
+    // SAFETY: `status` is a live int for the kernel to fill in.
+    check(unsafe { libc::waitpid(pid as libc::pid_t, &raw mut status, libc::WUNTRACED) })?;
+    Ok(libc::WIFSTOPPED(status))
+}
+
+/// What wait4(2) tells of a child that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Its exit status, if it exited.
+    pub exit: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    /// CPU time in user space, microseconds.
+    pub user_us: u64,
+    /// CPU time in the kernel, microseconds.
+    pub system_us: u64,
+}
+
+/// wait4(2) with `WNOHANG`: `None` while the child still runs. Reaps it.
+pub fn wait_until_ended(pid: u32) -> io::Result<Option<Usage>> {
+    let mut status = 0;
+    // SAFETY: all-zero bytes are a valid rusage.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+    // SAFETY: `status` and `usage` are live and for the kernel to fill in.
+    let reaped = check(unsafe {
+        libc::wait4(pid as libc::pid_t, &raw mut status, libc::WNOHANG, &raw mut usage)
+    })?;
+    if reaped == 0 {
+        return Ok(None);
+    }
+    let us = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    Ok(Some(Usage {
+        exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+        user_us: us(usage.ru_utime),
+        system_us: us(usage.ru_stime),
+    }))
+}
