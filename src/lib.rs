@@ -9,9 +9,10 @@
 //! | [`http`] | request head, response, the demo routes | ch01, ch06 |
 //! | [`cli`], [`log`] | the command line; lines on stderr | ch01 |
 //! | [`queue`] | the kernel's event queue: kqueue or epoll | ch03 |
+//! | [`listener`] | the listening socket | ch02, ch04 |
 //! | [`pool`] | fixed workers, one queue | ch05 |
+//! | [`table`] | every live connection, each in exactly one place | ch05 |
 //! | [`connection`] | one client: what was read, what is still to write | ch06 |
-//! | [`parking`] | where connections wait while the kernel watches them | ch06 |
 //! | [`shutdown`] | stop as an event | ch07 |
 //! | [`lab`] | scripted clients and scenarios; the servers know nothing of it | |
 
@@ -37,9 +38,9 @@ pub mod http;
 #[cfg(any(kqueue, epoll))]
 pub mod lab;
 #[cfg(any(kqueue, epoll))]
-pub mod log;
+pub mod listener;
 #[cfg(any(kqueue, epoll))]
-pub mod parking;
+pub mod log;
 #[cfg(any(kqueue, epoll))]
 pub mod pool;
 #[cfg(any(kqueue, epoll))]
@@ -50,5 +51,7 @@ pub mod shutdown;
 mod sync;
 #[cfg(any(kqueue, epoll))]
 pub mod sys;
+#[cfg(any(kqueue, epoll))]
+pub mod table;
 #[cfg(any(kqueue, epoll))]
 pub mod trace;

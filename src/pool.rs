@@ -1,1 +1,147 @@
-//! x
+//! A fixed number of worker threads that share one queue of jobs.
+//!
+//! ```text
+//!   main ── push ──▶ [ job job job ] ── take ──▶ worker 1 … worker n
+//! ```
+//!
+//! A job is in the queue at most once, so the queue needs no bound of its own:
+//! it can never be longer than there are connections, and `push` never blocks.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::RawFd;
+
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
+use crate::trace;
+
+/// What can be queued: something about one descriptor (the trace says which).
+pub trait Job: Send + 'static {
+    /// The descriptor the job is about.
+    fn fd(&self) -> RawFd;
+}
+
+// ANCHOR: jobs
+/// The queue of jobs.
+pub struct Jobs<T> {
+    state: Mutex<State<T>>,
+    /// Signalled when a job has come, or when none will come any more.
+    changed: Condvar,
+}
+
+struct State<T> {
+    queue: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T: Job> Jobs<T> {
+    fn new() -> Jobs<T> {
+        let state = State { queue: VecDeque::new(), closed: false };
+        Jobs { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Puts a job at the end of the queue and wakes one worker.
+    #[track_caller]
+    pub fn push(&self, job: T) {
+        trace::step_gives("queued", Some(job.fd()));
+        self.lock().queue.push_back(job);
+        // The lock is free again: who wakes does not have to wait for us.
+        self.changed.notify_one();
+    }
+
+    /// Takes the oldest job; sleeps until there is one. `None` once the queue
+    /// is closed *and* empty: what was queued before is still done.
+    #[track_caller]
+    pub fn take(&self) -> Option<T> {
+        let mut state = self.lock();
+        let mut waiting = None;
+        // A loop, because a condition variable may wake without a reason, and
+        // because another worker may have been quicker.
+        while state.queue.is_empty() && !state.closed {
+            waiting.get_or_insert_with(|| trace::step_enters("waiting for work", ""));
+            state = match self.changed.wait(state) {
+                Ok(state) => state,
+                Err(poisoned) => poisoned.into_inner(),
+            };
+        }
+        let job = state.queue.pop_front();
+        drop(state);
+        let (name, fd) = match &job {
+            Some(job) => ("took", Some(job.fd())),
+            None => ("no more work", None),
+        };
+        match waiting {
+            Some(pause) => pause.leave(name, fd, ""),
+            None => trace::step_receives(name, fd),
+        }
+        job
+    }
+
+    /// No more jobs will come; wakes every worker, so that each can see it.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing in here panics while the lock is held.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+// ANCHOR_END: jobs
+
+// ANCHOR: pool
+/// The workers.
+pub struct Pool<T> {
+    jobs: Arc<Jobs<T>>,
+    workers: Vec<thread::JoinHandle<()>>,
+}
+
+impl<T: Job> Pool<T> {
+    /// Starts `count` threads, `worker-1` to `worker-n`. Each takes jobs and
+    /// calls `work` with them, one after the other; `work` may queue a job again.
+    ///
+    /// # Errors
+    /// `EAGAIN`: the system will not start a thread. Those started are ended.
+    pub fn new<F>(count: usize, work: F) -> io::Result<Pool<T>>
+    where
+        F: Fn(T, &Jobs<T>) + Send + Sync + 'static,
+    {
+        let mut pool = Pool { jobs: Arc::new(Jobs::new()), workers: Vec::with_capacity(count) };
+        let work = Arc::new(work);
+        for n in 1..=count {
+            let (jobs, work) = (Arc::clone(&pool.jobs), Arc::clone(&work));
+            let body = move || {
+                while let Some(job) = jobs.take() {
+                    work(job, &jobs);
+                }
+            };
+            match thread::Builder::new().name(format!("worker-{n}")).spawn(body) {
+                Ok(worker) => pool.workers.push(worker),
+                Err(error) => {
+                    pool.finish();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Hands a job to the workers; never blocks for longer than the lock is held.
+    #[track_caller]
+    pub fn push(&self, job: T) {
+        self.jobs.push(job);
+    }
+
+    /// Lets the workers do what is queued, then ends and joins them.
+    pub fn finish(self) {
+        self.jobs.close();
+        for worker in self.workers {
+            // An error here is a panic of that worker; it has been printed.
+            let _ = worker.join();
+        }
+    }
+}
+// ANCHOR_END: pool
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use std::io;
 use std::process::ExitCode;
 
 use common::cli::{Failure, Options, Stage, Trying};
+use common::listener::Listener;
 use common::queue::{Events, Mode, Queue, Token, Want};
 use common::sys::{self, Fd};
 use common::{cli, http, log};
@@ -27,7 +28,7 @@ fn serve(options: &Options) -> Result<ExitCode, Failure> {
     loop {
         server.queue.wait(&mut events, None).trying("wait for events")?;
         for event in events.iter() {
-            if event.token == server.listening {
+            if event.token == server.listener.token {
                 server.accept();
             } else {
                 server.answer(event.token);
@@ -37,28 +38,22 @@ fn serve(options: &Options) -> Result<ExitCode, Failure> {
 }
 // ANCHOR_END: serve
 
-// ANCHOR: server
 struct Server {
-    listener: Fd,
-    listening: Token,
+    listener: Listener,
     accept_errors: log::Repeated,
     queue: Queue,
     /// The clients the kernel watches for us.
     clients: HashMap<Token, Fd>,
 }
-// ANCHOR_END: server
 
 impl Server {
     // ANCHOR: open
     fn open(options: &Options) -> Result<Server, Failure> {
-        let listener = open_listener(options)?;
-        let listening = Token::new(&listener);
+        let listener = Listener::open(options.address)?;
         let queue = Queue::new().trying("open the event queue")?;
-        let watch = queue.add(&listener, listening, Want::Read, Mode::Level);
-        watch.trying("watch the listener")?;
-
+        listener.watch(&queue)?;
         let accept_errors = log::Repeated::new();
-        Ok(Server { listener, listening, accept_errors, queue, clients: HashMap::new() })
+        Ok(Server { listener, accept_errors, queue, clients: HashMap::new() })
     }
     // ANCHOR_END: open
 
@@ -73,8 +68,7 @@ impl Server {
     }
 
     fn accept_one(&mut self) -> io::Result<()> {
-        let (client, _peer) = sys::accept(&self.listener)?;
-        sys::set_nonblocking(&client)?;
+        let (client, _peer) = self.listener.accept()?;
         let token = Token::new(&client);
         self.queue.add(&client, token, Want::Read, Mode::Level)?;
         self.clients.insert(token, client);
@@ -103,22 +97,6 @@ impl Server {
     }
     // ANCHOR_END: answer
 }
-
-// ANCHOR: open_listener
-/// How many finished connections may wait for `accept`. The kernel clamps it.
-const BACKLOG: i32 = 1024;
-
-fn open_listener(options: &Options) -> Result<Fd, Failure> {
-    let address = options.address;
-    let listener = sys::socket(address).trying("open a socket")?;
-    sys::set_reuse_address(&listener).trying("set SO_REUSEADDR")?;
-    sys::set_nonblocking(&listener).trying("set O_NONBLOCK")?;
-    sys::bind(&listener, address).trying(format_args!("bind to {address}"))?;
-    sys::listen(&listener, BACKLOG).trying(format_args!("listen on {address}"))?;
-    cli::announce(sys::local_address(&listener).trying("ask for the port")?);
-    Ok(listener)
-}
-// ANCHOR_END: open_listener
 
 /// What is to become of a connection.
 enum Next {

@@ -9,9 +9,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use common::cli::{Failure, Options, Stage, Trying};
+use common::listener::Listener;
 use common::queue::{Events, Mode, Queue, Token, Want};
 use common::sys::{self, Fd};
 use common::{cli, http, log};
@@ -21,52 +21,40 @@ fn main() -> ExitCode {
     cli::main(Stage::new("ch04_accept_drain", about), serve)
 }
 
-/// How long to leave the listener alone when the descriptors have run out.
-const PAUSE: Duration = Duration::from_millis(100);
-
 // ANCHOR: serve
 fn serve(options: &Options) -> Result<ExitCode, Failure> {
     let mut server = Server::open(options)?;
     let mut events = Events::with_capacity(256);
     loop {
-        server.queue.wait(&mut events, server.patience()).trying("wait for events")?;
+        server.queue.wait(&mut events, server.listener.patience()).trying("wait for events")?;
         for event in events.iter() {
-            if event.token == server.listening {
+            if event.token == server.listener.token {
                 server.accept_all()?;
             } else {
                 server.answer(event.token);
             }
         }
-        server.resume_listener()?;
+        server.listener.resume(&server.queue)?;
     }
 }
 // ANCHOR_END: serve
 
-// ANCHOR: server
 struct Server {
-    listener: Fd,
-    listening: Token,
+    listener: Listener,
     accept_errors: log::Repeated,
-    /// The listener is not watched until then: there was no descriptor left.
-    paused_until: Option<Instant>,
     queue: Queue,
     /// The clients the kernel watches for us.
     clients: HashMap<Token, Fd>,
 }
-// ANCHOR_END: server
 
 impl Server {
     // ANCHOR: open
     fn open(options: &Options) -> Result<Server, Failure> {
-        let listener = open_listener(options)?;
-        let listening = Token::new(&listener);
+        let listener = Listener::open(options.address)?;
         let queue = Queue::new().trying("open the event queue")?;
-        let watch = queue.add(&listener, listening, Want::Read, Mode::Level);
-        watch.trying("watch the listener")?;
-
+        listener.watch(&queue)?;
         let accept_errors = log::Repeated::new();
-        let (paused_until, clients) = (None, HashMap::new());
-        Ok(Server { listener, listening, accept_errors, paused_until, queue, clients })
+        Ok(Server { listener, accept_errors, queue, clients: HashMap::new() })
     }
     // ANCHOR_END: open
 
@@ -77,49 +65,24 @@ impl Server {
             match self.accept_one() {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => {
+                Err(error) if sys::is_out_of_descriptors(&error) => {
                     self.accept_errors.failed("accept", &error);
-                    if sys::is_out_of_descriptors(&error) {
-                        return self.pause_listener();
-                    }
-                    // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
+                    return self.listener.pause(&self.queue);
                 }
+                // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
+                Err(error) => self.accept_errors.failed("accept", &error),
             }
         }
     }
 
     fn accept_one(&mut self) -> io::Result<()> {
-        let (client, _peer) = sys::accept(&self.listener)?;
-        sys::set_nonblocking(&client)?;
+        let (client, _peer) = self.listener.accept()?;
         let token = Token::new(&client);
         self.queue.add(&client, token, Want::Read, Mode::Level)?;
         self.clients.insert(token, client);
         Ok(())
     }
     // ANCHOR_END: accept
-
-    // ANCHOR: pause
-    /// Nobody can be accepted, yet the listener stays readable: to go on
-    /// watching it would be to spin.
-    fn pause_listener(&mut self) -> Result<(), Failure> {
-        self.paused_until = Some(Instant::now() + PAUSE);
-        self.queue.delete(&self.listener).trying("pause the listener")
-    }
-
-    fn resume_listener(&mut self) -> Result<(), Failure> {
-        if self.paused_until.is_none_or(|end| Instant::now() < end) {
-            return Ok(());
-        }
-        self.paused_until = None;
-        let watch = self.queue.add(&self.listener, self.listening, Want::Read, Mode::Level);
-        watch.trying("watch the listener")
-    }
-
-    /// How long the next wait may last.
-    fn patience(&self) -> Option<Duration> {
-        self.paused_until.map(|end| end.saturating_duration_since(Instant::now()))
-    }
-    // ANCHOR_END: pause
 
     // ANCHOR: answer
     /// A client is readable: answers it, if there is something to answer.
@@ -139,26 +102,10 @@ impl Server {
             log::failed(format_args!("client {client}: delete"), &error);
         }
         sys::close(client);
-        self.paused_until = self.paused_until.map(|_| Instant::now()); // there is room again
+        self.listener.cut_pause_short(); // there is a descriptor again
     }
     // ANCHOR_END: answer
 }
-
-// ANCHOR: open_listener
-/// How many finished connections may wait for `accept`. The kernel clamps it.
-const BACKLOG: i32 = 1024;
-
-fn open_listener(options: &Options) -> Result<Fd, Failure> {
-    let address = options.address;
-    let listener = sys::socket(address).trying("open a socket")?;
-    sys::set_reuse_address(&listener).trying("set SO_REUSEADDR")?;
-    sys::set_nonblocking(&listener).trying("set O_NONBLOCK")?;
-    sys::bind(&listener, address).trying(format_args!("bind to {address}"))?;
-    sys::listen(&listener, BACKLOG).trying(format_args!("listen on {address}"))?;
-    cli::announce(sys::local_address(&listener).trying("ask for the port")?);
-    Ok(listener)
-}
-// ANCHOR_END: open_listener
 
 /// What is to become of a connection.
 enum Next {

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 
 use super::address::RawAddress;
 use super::{Fd, check};
@@ -184,24 +185,25 @@ pub fn connect(fd: &Fd, address: SocketAddr) -> io::Result<()> {
 /// `ENOTCONN` when the peer is gone already (usual on macOS): not a bug.
 #[track_caller]
 pub fn shutdown_write(fd: &Fd) -> io::Result<()> {
-    shutdown(fd, libc::SHUT_WR, "SHUT_WR")
+    shutdown(fd.raw(), libc::SHUT_WR, "SHUT_WR")
 }
 
-/// shutdown(2) with `SHUT_RDWR`: ends the connection in both directions while
-/// the descriptor stays valid for whoever holds it.
+/// shutdown(2) with `SHUT_RDWR`: ends a connection in both directions while the
+/// descriptor stays valid for whoever holds it. Takes the number, because the
+/// caller is not the owner; the owner must not close it meanwhile.
 ///
 /// # Errors
 /// `ENOTCONN` when the peer is gone already: not a bug.
 #[track_caller]
-pub fn shutdown_both(fd: &Fd) -> io::Result<()> {
+pub fn shutdown_both(fd: RawFd) -> io::Result<()> {
     shutdown(fd, libc::SHUT_RDWR, "SHUT_RDWR")
 }
 
 #[track_caller]
-fn shutdown(fd: &Fd, how: i32, name: &str) -> io::Result<()> {
-    let call = trace::gives("shutdown").fd(fd.raw()).start(|| format!("{fd}, {name}"));
+fn shutdown(fd: RawFd, how: i32, name: &str) -> io::Result<()> {
+    let call = trace::gives("shutdown").fd(fd).start(|| format!("{fd}, {name}"));
     // SAFETY: takes two ints.
-    call.end(check(unsafe { libc::shutdown(fd.raw(), how) })).map(|_| ())
+    call.end(check(unsafe { libc::shutdown(fd, how) })).map(|_| ())
 }
 
 /// socketpair(2): two connected sockets inside this process. What is written

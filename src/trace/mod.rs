@@ -295,6 +295,12 @@ pub(crate) fn step_gives(name: &'static str, fd: Option<RawFd>) {
     }
 }
 
+/// The same for a step that took something in: call it afterwards.
+#[track_caller]
+pub(crate) fn step_receives(name: &'static str, fd: Option<RawFd>) {
+    step_gives(name, fd);
+}
+
 /// A step that may take a while: writes an `enter` record now and the other
 /// one at [`Pause::leave`].
 #[track_caller]
