@@ -1,1 +1,319 @@
-//! x
+//! One client: what was read from it and not yet understood, what is still to
+//! be written to it.
+//!
+//! TCP carries a stream of bytes, not messages. One `read` may return half a
+//! request, or three of them; one `write` may take half an answer. A connection
+//! keeps the rest on both sides. It never waits and never closes itself: who has
+//! it decides what happens next.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::http::{Body, Head, Limits, Method, Parsed, Response};
+use crate::queue::Token;
+use crate::sys::{self, Fd};
+use crate::table::Client;
+
+/// How much one `read` asks for.
+pub const READ_SIZE: usize = 16 * 1024;
+
+/// Answers are gathered up to this size, then written at once.
+const WRITE_SIZE: usize = 64 * 1024;
+
+/// A client's connection.
+#[derive(Debug)]
+pub struct Connection {
+    token: Token,
+    socket: Fd,
+    /// The client's address, for messages.
+    pub peer: SocketAddr,
+    limits: Limits,
+    input: Input,
+    output: Output,
+    /// Nothing more will be answered; close once the output is written.
+    closing: bool,
+}
+
+/// Bytes read.
+#[derive(Debug, Default)]
+struct Input {
+    bytes: Vec<u8>,
+    /// Those before this position belong to requests already answered.
+    start: usize,
+    /// The head at `start`, once it is complete (its body may not be), or why
+    /// there is none.
+    head: Option<Result<Head, Response>>,
+    /// The client will send no more (`read` returned 0).
+    ended: bool,
+}
+
+/// Bytes to write.
+#[derive(Debug, Default)]
+struct Output {
+    bytes: Vec<u8>,
+    /// Those before this position are written.
+    start: usize,
+    /// What follows them, and how much of it has been made into bytes. Nothing
+    /// can be answered meanwhile: answers go out in the order of their requests.
+    body: Option<(Body, usize)>,
+}
+
+/// A complete request.
+#[derive(Debug)]
+pub struct Request {
+    /// Request line and header fields.
+    pub head: Head,
+    /// The content that came with it.
+    pub body: Vec<u8>,
+}
+
+/// What a connection wants after its turn; who has it sees to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// To be told when there is something to read.
+    Read,
+    /// To be told when there is room to write.
+    Write,
+    /// Another turn. What is left stands in our own buffers: no kernel would
+    /// ever report it.
+    Again,
+    /// To be closed.
+    Close,
+}
+
+/// How far [`Connection::send`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Everything is in the kernel's hands.
+    All,
+    /// The send buffer is full (`EAGAIN`): the client reads too slowly.
+    Full,
+    /// There is more, and perhaps room for it; but it is somebody else's turn.
+    More,
+}
+
+impl Client for Connection {
+    fn token(&self) -> Token {
+        self.token
+    }
+
+    fn socket(&self) -> &Fd {
+        &self.socket
+    }
+
+    fn into_socket(self) -> Fd {
+        self.socket
+    }
+
+    fn owes_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub fn new(socket: Fd, peer: SocketAddr, limits: Limits) -> Connection {
+        let token = Token::new(&socket);
+        let (input, output) = (Input::default(), Output::default());
+        Connection { token, socket, peer, limits, input, output, closing: false }
+    }
+
+    // ANCHOR: read
+    /// Reads until there is nothing more (`EAGAIN`, EOF) or about `most` bytes
+    /// have come. Does nothing while something is left to answer or to send: who
+    /// does not take answers is not asked for more questions.
+    ///
+    /// # Errors
+    /// `ECONNRESET` and the like: the connection is gone.
+    #[track_caller]
+    pub fn read_to_eagain(&mut self, most: usize) -> io::Result<()> {
+        self.read_while(most, |n| n > 0)
+    }
+
+    /// The same, but a *short* read ends it, too: it has emptied the receive
+    /// buffer, so the next one could only say `EAGAIN`. What arrives in between
+    /// is not lost, because arming the descriptor again looks.
+    ///
+    /// # Errors
+    /// As above.
+    #[track_caller]
+    pub fn read_to_short(&mut self, most: usize) -> io::Result<()> {
+        self.read_while(most, |n| n == READ_SIZE)
+    }
+
+    #[track_caller]
+    fn read_while(&mut self, most: usize, go_on: impl Fn(usize) -> bool) -> io::Result<()> {
+        if self.has_request() || self.owes_output() {
+            return Ok(());
+        }
+        let mut received = 0;
+        while received < most {
+            let n = self.read()?;
+            received += n;
+            if !go_on(n) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One `read`; 0 if nothing came.
+    #[track_caller]
+    fn read(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; READ_SIZE];
+        match sys::read(&self.socket, &mut buffer) {
+            Ok(0) => {
+                self.input.ended = true;
+                Ok(0)
+            }
+            Ok(n) => {
+                self.input.push(&buffer[..n]);
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+    // ANCHOR_END: read
+
+    // ANCHOR: next_request
+    /// Whether there is something to answer among the bytes read: a complete
+    /// request, or one that breaks the rules.
+    pub fn has_request(&mut self) -> bool {
+        !self.closing && self.input.has_request(&self.limits)
+    }
+
+    /// The oldest complete request among the bytes read. One that breaks the
+    /// rules is answered here, and is the last one answered. `None` also while so
+    /// much is to be sent that sending comes first.
+    pub fn next_request(&mut self) -> Option<Request> {
+        if self.output.is_large() {
+            return None;
+        }
+        if !self.has_request() {
+            // RFC 9110 §10.1.1: the client may wait for this before it sends the body.
+            if let Some(Ok(head)) = &mut self.input.head
+                && std::mem::take(&mut head.expects_continue)
+            {
+                self.output.bytes.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            return None;
+        }
+        match self.input.head.take()? {
+            Ok(head) => {
+                let body = self.input.start + head.length;
+                self.input.start = body + head.body_length;
+                let body = self.input.bytes[body..self.input.start].to_vec();
+                Some(Request { head, body })
+            }
+            Err(refusal) => {
+                self.answer(refusal, Method::Other, false);
+                None
+            }
+        }
+    }
+    // ANCHOR_END: next_request
+
+    /// Queues an answer. Without `keep_alive` it is the last one.
+    pub fn answer(&mut self, response: Response, method: Method, keep_alive: bool) {
+        let keep_alive = keep_alive && !self.closing;
+        self.closing = !keep_alive;
+        self.output.bytes.extend_from_slice(response.head(keep_alive).as_bytes());
+        if method == Method::Head {
+            return;
+        }
+        match response.body {
+            Body::Bytes(bytes) => self.output.bytes.extend_from_slice(&bytes),
+            body @ Body::Pattern(_) => self.output.body = Some((body, 0)),
+        }
+    }
+
+    // ANCHOR: send
+    /// Writes until everything is written, the send buffer is full, or about
+    /// `most` bytes are through.
+    ///
+    /// # Errors
+    /// `EPIPE`, `ECONNRESET`: the connection is gone.
+    #[track_caller]
+    pub fn send(&mut self, most: usize) -> io::Result<Sent> {
+        let mut sent = 0;
+        while self.output.refill() {
+            if sent >= most {
+                return Ok(Sent::More);
+            }
+            match sys::write(&self.socket, &self.output.bytes[self.output.start..]) {
+                Ok(n) => {
+                    self.output.start += n;
+                    sent += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Sent::Full),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Sent::All)
+    }
+    // ANCHOR_END: send
+
+    /// Nothing more will be read or answered: the last answer is given, or the
+    /// client has ended its side and its last complete request is answered.
+    pub fn is_finished(&self) -> bool {
+        self.closing || self.input.ended
+    }
+}
+
+impl Input {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn has_request(&mut self, limits: &Limits) -> bool {
+        let rest = &self.bytes[self.start..];
+        if self.head.is_none() && !rest.is_empty() {
+            self.head = match Head::parse(rest, limits) {
+                Parsed::Complete(head) => Some(Ok(head)),
+                Parsed::Refused(response) => Some(Err(response)),
+                Parsed::Partial => None,
+            };
+        }
+        match &self.head {
+            Some(Ok(head)) => rest.len() - head.length >= head.body_length,
+            Some(Err(_)) => true,
+            None => false,
+        }
+    }
+}
+
+impl Output {
+    fn is_empty(&self) -> bool {
+        self.start == self.bytes.len() && self.body.is_none()
+    }
+
+    fn is_large(&self) -> bool {
+        self.body.is_some() || self.bytes.len() >= WRITE_SIZE
+    }
+
+    /// Makes the next piece of the body into bytes if all others are written;
+    /// returns whether there are bytes to write.
+    fn refill(&mut self) -> bool {
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+        if let Some((body, made)) = &mut self.body
+            && self.bytes.len() < WRITE_SIZE
+        {
+            let before = self.bytes.len();
+            body.piece(*made, WRITE_SIZE - before, &mut self.bytes);
+            *made += self.bytes.len() - before;
+            if *made == body.len() {
+                self.body = None;
+            }
+        }
+        self.start < self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

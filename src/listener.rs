@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::cli::{self, Failure, Trying};
+use crate::log;
 use crate::queue::{Mode, Queue, Token, Want};
 use crate::sys::{self, Fd};
 
@@ -21,13 +22,15 @@ pub struct Listener {
     socket: Fd,
     /// What the queue calls it.
     pub token: Token,
+    /// For what `accept` says when it fails.
+    pub errors: log::Repeated,
     /// It is not watched until then.
     paused_until: Option<Instant>,
 }
 
 impl Listener {
     // ANCHOR: open
-    /// Opens it and says on stdout where it can be reached.
+    /// Opens it. From here on clients can connect; they wait in the kernel.
     ///
     /// # Errors
     /// Whatever the calls say; the words name the call and the address.
@@ -38,11 +41,20 @@ impl Listener {
         sys::set_nonblocking(&socket).trying("set O_NONBLOCK")?;
         sys::bind(&socket, address).trying(format_args!("bind to {address}"))?;
         sys::listen(&socket, BACKLOG).trying(format_args!("listen on {address}"))?;
-        cli::announce(sys::local_address(&socket).trying("ask for the port")?);
         let token = Token::new(&socket);
-        Ok(Listener { socket, token, paused_until: None })
+        Ok(Listener { socket, token, errors: log::Repeated::new(), paused_until: None })
     }
     // ANCHOR_END: open
+
+    /// Says on stdout where it can be reached; for when all is ready.
+    ///
+    /// # Errors
+    /// Those of [`sys::local_address`].
+    #[track_caller]
+    pub fn announce(&self) -> Result<(), Failure> {
+        cli::announce(sys::local_address(&self.socket).trying("ask for the port")?);
+        Ok(())
+    }
 
     // ANCHOR: accept
     /// Accepts one client and makes it non-blocking.
@@ -56,6 +68,11 @@ impl Listener {
         Ok((client, peer))
     }
     // ANCHOR_END: accept
+
+    /// The socket itself.
+    pub fn socket(&self) -> &Fd {
+        &self.socket
+    }
 
     /// Has the queue say when somebody is waiting: level-triggered, so that it
     /// says so again while somebody still is.
@@ -108,9 +125,8 @@ impl Listener {
     /// Stops watching and closes. A connection that is still in the accept
     /// queue is *reset* by this: accept them all first.
     #[track_caller]
-    pub fn close(self, queue: &Queue) -> io::Result<()> {
-        let deleted = queue.delete(&self.socket);
+    pub fn close(self, queue: &Queue) {
+        log::check("delete the listener", queue.delete(&self.socket));
         sys::close(self.socket);
-        deleted
     }
 }

@@ -19,6 +19,14 @@ pub fn failed(what: impl fmt::Display, error: &io::Error) {
     line(format_args!("{what}: {}", sys::describe(error)));
 }
 
+/// Prints why something failed, if it did; for what must not stop the server.
+#[track_caller]
+pub fn check(what: impl fmt::Display, result: io::Result<()>) {
+    if let Err(error) = result {
+        failed(what, &error);
+    }
+}
+
 /// An error that may come back thousands of times a second: says it once, then
 /// at most once a second, with how often it was left out.
 #[derive(Debug, Default)]

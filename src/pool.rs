@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use crate::trace;
 
 /// What can be queued: something about one descriptor (the trace says which).
@@ -34,7 +34,8 @@ struct State<T> {
 }
 
 impl<T: Job> Jobs<T> {
-    fn new() -> Jobs<T> {
+    /// No jobs yet.
+    pub fn new() -> Jobs<T> {
         let state = State { queue: VecDeque::new(), closed: false };
         Jobs { state: Mutex::new(state), changed: Condvar::new() }
     }
@@ -77,7 +78,7 @@ impl<T: Job> Jobs<T> {
     }
 
     /// No more jobs will come; wakes every worker, so that each can see it.
-    fn close(&self) {
+    pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
@@ -89,52 +90,36 @@ impl<T: Job> Jobs<T> {
 }
 // ANCHOR_END: jobs
 
+impl<T: Job> Default for Jobs<T> {
+    fn default() -> Jobs<T> {
+        Jobs::new()
+    }
+}
+
 // ANCHOR: pool
-/// The workers.
-pub struct Pool<T> {
-    jobs: Arc<Jobs<T>>,
+/// The worker threads.
+#[derive(Debug)]
+pub struct Pool {
     workers: Vec<thread::JoinHandle<()>>,
 }
 
-impl<T: Job> Pool<T> {
-    /// Starts `count` threads, `worker-1` to `worker-n`. Each takes jobs and
-    /// calls `work` with them, one after the other; `work` may queue a job again.
+impl Pool {
+    /// Starts `count` threads, `worker-1` to `worker-n`, that all run `work`:
+    /// the loop that takes jobs until there are no more.
     ///
     /// # Errors
-    /// `EAGAIN`: the system will not start a thread. Those started are ended.
-    pub fn new<F>(count: usize, work: F) -> io::Result<Pool<T>>
+    /// `EAGAIN`: the system will not start so many threads.
+    pub fn start<F>(count: usize, work: F) -> io::Result<Pool>
     where
-        F: Fn(T, &Jobs<T>) + Send + Sync + 'static,
+        F: Fn() + Clone + Send + 'static,
     {
-        let mut pool = Pool { jobs: Arc::new(Jobs::new()), workers: Vec::with_capacity(count) };
-        let work = Arc::new(work);
-        for n in 1..=count {
-            let (jobs, work) = (Arc::clone(&pool.jobs), Arc::clone(&work));
-            let body = move || {
-                while let Some(job) = jobs.take() {
-                    work(job, &jobs);
-                }
-            };
-            match thread::Builder::new().name(format!("worker-{n}")).spawn(body) {
-                Ok(worker) => pool.workers.push(worker),
-                Err(error) => {
-                    pool.finish();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(pool)
+        let start_one = |n| thread::Builder::new().name(format!("worker-{n}")).spawn(work.clone());
+        let workers = (1..=count).map(start_one).collect::<io::Result<_>>()?;
+        Ok(Pool { workers })
     }
 
-    /// Hands a job to the workers; never blocks for longer than the lock is held.
-    #[track_caller]
-    pub fn push(&self, job: T) {
-        self.jobs.push(job);
-    }
-
-    /// Lets the workers do what is queued, then ends and joins them.
-    pub fn finish(self) {
-        self.jobs.close();
+    /// Waits until every worker has ended; close their [`Jobs`] first.
+    pub fn join(self) {
         for worker in self.workers {
             // An error here is a panic of that worker; it has been printed.
             let _ = worker.join();

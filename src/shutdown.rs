@@ -1,1 +1,101 @@
-//! x
+//! Stop is an event: a flag that says so, and a wake-up that makes main look.
+//!
+//! A signal handler may do next to nothing (signal-safety(7)): it must not lock,
+//! allocate or print. So the handler sets a flag and sends one byte into a
+//! socket pair; the other end is watched by the queue like any socket.
+//!
+//! It takes both. The byte alone would have to be understood; the flag alone can
+//! be set in the instant between main's look at it and main's sleep, or be set
+//! while a *worker* runs the handler, and then main sleeps on.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, low_level::pipe};
+
+use crate::cli::{Failure, Trying};
+use crate::queue::{Mode, Queue, Token, Want};
+use crate::sys::{self, Fd};
+
+/// A request to stop, by SIGINT or SIGTERM.
+#[derive(Debug)]
+pub struct Stop {
+    requested: Arc<AtomicBool>,
+    /// What the queue calls the watched end.
+    pub token: Token,
+    watched: Fd,
+    waker: Fd,
+}
+
+impl Stop {
+    // ANCHOR: on_signals
+    /// Installs the handlers. Do so before any thread is started.
+    ///
+    /// The handlers of one signal run in the order in which they are registered:
+    /// first the one that ends the process *if* the flag is set already (a
+    /// second Ctrl-C: exit status 130, for SIGTERM 143), then the one that sets
+    /// it, then the one that wakes main.
+    ///
+    /// # Errors
+    /// `EMFILE`, or what sigaction(2) says.
+    #[track_caller]
+    pub fn on_signals(queue: &Queue) -> Result<Stop, Failure> {
+        let (watched, waker) = wake_up().trying("open a socket pair for the wake-up")?;
+        let requested = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            install(signal, &requested, &waker).trying("install a signal handler")?;
+        }
+        let token = Token::new(&watched);
+        let watch = queue.add(&watched, token, Want::Read, Mode::Level);
+        watch.trying("watch the wake-up")?;
+        Ok(Stop { requested, token, watched, waker })
+    }
+    // ANCHOR_END: on_signals
+
+    /// Whether a stop was asked for.
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
+    }
+
+    /// Makes main's wait return; any thread may call it. A full socket is fine:
+    /// then a wake-up is on its way already.
+    #[track_caller]
+    pub fn wake(&self) {
+        let _ = sys::write(&self.waker, b"w");
+    }
+
+    /// Main is awake: takes the bytes out, so that the next wait can sleep.
+    #[track_caller]
+    pub fn heard(&self) {
+        let mut buffer = [0; 64];
+        while matches!(sys::read(&self.watched, &mut buffer), Ok(1..)) {}
+    }
+
+    /// Closes both ends.
+    #[track_caller]
+    pub fn close(self) {
+        sys::close(self.watched);
+        sys::close(self.waker);
+    }
+}
+
+#[track_caller]
+fn wake_up() -> io::Result<(Fd, Fd)> {
+    let (watched, waker) = sys::socket_pair()?;
+    for end in [&watched, &waker] {
+        sys::set_nonblocking(end)?;
+        sys::set_cloexec(end)?;
+    }
+    Ok((watched, waker))
+}
+
+#[track_caller]
+fn install(signal: i32, requested: &Arc<AtomicBool>, waker: &Fd) -> io::Result<()> {
+    flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(requested))?;
+    flag::register(signal, Arc::clone(requested))?;
+    // signal-hook owns the descriptor it writes to, so it gets one of its own.
+    pipe::register_raw(signal, sys::duplicate(waker)?.into())?;
+    Ok(())
+}

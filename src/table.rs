@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 
+use crate::log;
 use crate::pool::Job;
 use crate::queue::Token;
 use crate::sync::{Mutex, MutexGuard};
@@ -66,15 +67,6 @@ pub struct Table<T> {
     state: Mutex<State<T>>,
 }
 
-/// Why a connection could not be parked; it is the caller's again.
-#[derive(Debug)]
-pub enum Refused {
-    /// The server is stopping, and this connection is owed nothing.
-    Draining,
-    /// The kernel would not watch it.
-    Failed(io::Error),
-}
-
 impl<T: Client> Table<T> {
     /// No connections.
     pub fn new() -> Table<T> {
@@ -90,24 +82,26 @@ impl<T: Client> Table<T> {
     /// first and arm afterwards, without the lock, would let main close it in
     /// between, and `arm` would hit a stranger with the same number.)
     ///
-    /// # Errors
-    /// The connection comes back, with the reason.
-    pub fn park(
-        &self,
-        client: T,
-        arm: impl FnOnce(&T) -> io::Result<()>,
-    ) -> Result<(), (T, Refused)> {
+    /// A connection that cannot be parked is closed; returns whether it was
+    /// parked. That happens when the kernel will not watch it (which is logged),
+    /// or when the server is stopping and the connection is owed nothing.
+    #[track_caller]
+    pub fn park(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>) -> bool {
         let mut state = self.lock();
-        if state.draining && !client.owes_output() {
-            return Err((client, Refused::Draining));
+        let armed = match state.draining && !client.owes_output() {
+            true => Ok(false),
+            false => arm(&client).map(|()| true),
+        };
+        if let Ok(true) = armed {
+            state.places.insert(client.token(), Place::Parked(client));
+            return true;
         }
-        match arm(&client) {
-            Ok(()) => {
-                state.places.insert(client.token(), Place::Parked(client));
-                Ok(())
-            }
-            Err(error) => Err((client, Refused::Failed(error))),
+        if let Err(error) = armed {
+            log::failed(format_args!("client {}: watch", client.socket()), &error);
         }
+        state.places.remove(&client.token());
+        sys::close(client.into_socket());
+        false
     }
 
     /// Takes a parked connection out; it is the caller's now. `None` if nobody
@@ -234,10 +228,10 @@ mod tests {
     fn a_connection_can_be_taken_once() {
         let (table, (c, _peer)) = (Table::new(), conn(false));
         let token = c.token();
-        table.park(c, |_| Ok(())).ok().unwrap();
+        table.park(c, |_| Ok(()));
         let taken = table.take(token).unwrap();
         assert!(table.take(token).is_none(), "it is out");
-        table.park(taken, |_| Ok(())).ok().unwrap();
+        table.park(taken, |_| Ok(()));
         assert!(table.take(token).is_some());
     }
 
@@ -245,28 +239,28 @@ mod tests {
     fn a_token_of_an_earlier_owner_finds_nothing() {
         let (table, (c, _peer)) = (Table::new(), conn(false));
         let (stale, fd) = (Token::new(&c.1), c.1.raw());
-        table.park(c, |_| Ok(())).ok().unwrap();
+        table.park(c, |_| Ok(()));
         assert_eq!(stale.fd(), fd);
         assert!(table.take(stale).is_none());
     }
 
     #[test]
-    fn a_connection_that_cannot_be_armed_comes_back() {
-        let (table, (c, _peer)) = (Table::new(), conn(false));
-        let refused = table.park(c, |_| Err(io::Error::other("no")));
-        assert!(matches!(refused, Err((_, Refused::Failed(_)))));
+    fn a_connection_that_cannot_be_armed_is_closed() {
+        let (table, (c, peer)) = (Table::new(), conn(false));
+        assert!(!table.park(c, |_| Err(io::Error::other("no"))));
         assert!(table.is_empty());
+        assert_eq!(sys::read(&peer, &mut [0; 1]).unwrap(), 0, "the peer reads EOF");
     }
 
     #[test]
     fn draining_parks_only_who_is_owed_something() {
         let table = Table::new();
         let ((idle, _a), (owed, _b), (late, _c)) = (conn(false), conn(true), conn(false));
-        table.park(idle, |_| Ok(())).ok().unwrap();
-        table.park(owed, |_| Ok(())).ok().unwrap();
+        table.park(idle, |_| Ok(()));
+        table.park(owed, |_| Ok(()));
         table.start_draining();
         assert_eq!(table.take_idle().len(), 1);
-        assert!(matches!(table.park(late, |_| Ok(())), Err((_, Refused::Draining))));
+        assert!(!table.park(late, |_| Ok(())));
         assert_eq!(table.take_all().len(), 1);
     }
 
@@ -274,7 +268,7 @@ mod tests {
     fn who_is_out_can_be_ended_from_outside() {
         let (table, (c, peer)) = (Table::new(), conn(false));
         let token = c.token();
-        table.park(c, |_| Ok(())).ok().unwrap();
+        table.park(c, |_| Ok(()));
         let held = table.take(token).unwrap();
         assert_eq!(table.shut_down_the_rest(), 1);
         assert_eq!(sys::read(&peer, &mut [0; 1]).unwrap(), 0, "the peer reads EOF");

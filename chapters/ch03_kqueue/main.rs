@@ -23,13 +23,17 @@ fn main() -> ExitCode {
 
 // ANCHOR: serve
 fn serve(options: &Options) -> Result<ExitCode, Failure> {
-    let mut server = Server::open(options)?;
+    let listener = Listener::open(options.address)?;
+    let mut server = Server::new()?;
+    listener.watch(&server.queue)?;
+    listener.announce()?;
+
     let mut events = Events::with_capacity(256);
     loop {
         server.queue.wait(&mut events, None).trying("wait for events")?;
         for event in events.iter() {
-            if event.token == server.listener.token {
-                server.accept();
+            if event.token == listener.token {
+                server.accept(&listener);
             } else {
                 server.answer(event.token);
             }
@@ -39,36 +43,29 @@ fn serve(options: &Options) -> Result<ExitCode, Failure> {
 // ANCHOR_END: serve
 
 struct Server {
-    listener: Listener,
-    accept_errors: log::Repeated,
     queue: Queue,
     /// The clients the kernel watches for us.
     clients: HashMap<Token, Fd>,
 }
 
 impl Server {
-    // ANCHOR: open
-    fn open(options: &Options) -> Result<Server, Failure> {
-        let listener = Listener::open(options.address)?;
+    fn new() -> Result<Server, Failure> {
         let queue = Queue::new().trying("open the event queue")?;
-        listener.watch(&queue)?;
-        let accept_errors = log::Repeated::new();
-        Ok(Server { listener, accept_errors, queue, clients: HashMap::new() })
+        Ok(Server { queue, clients: HashMap::new() })
     }
-    // ANCHOR_END: open
 
     // ANCHOR: accept
     /// The listener is readable: accepts one client and has it watched.
-    fn accept(&mut self) {
-        match self.accept_one() {
+    fn accept(&mut self, listener: &Listener) {
+        match self.accept_one(listener) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {} // it has gone again
-            Err(error) => self.accept_errors.failed("accept", &error),
+            Err(error) => listener.errors.failed("accept", &error),
         }
     }
 
-    fn accept_one(&mut self) -> io::Result<()> {
-        let (client, _peer) = self.listener.accept()?;
+    fn accept_one(&mut self, listener: &Listener) -> io::Result<()> {
+        let (client, _peer) = listener.accept()?;
         let token = Token::new(&client);
         self.queue.add(&client, token, Want::Read, Mode::Level)?;
         self.clients.insert(token, client);
@@ -90,9 +87,7 @@ impl Server {
     /// reporting a descriptor that was closed behind its back.
     fn close(&mut self, token: Token) {
         let Some(client) = self.clients.remove(&token) else { return };
-        if let Err(error) = self.queue.delete(&client) {
-            log::failed(format_args!("client {client}: delete"), &error);
-        }
+        log::check(format_args!("client {client}: delete"), self.queue.delete(&client));
         sys::close(client);
     }
     // ANCHOR_END: answer

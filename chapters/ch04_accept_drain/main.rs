@@ -23,60 +23,58 @@ fn main() -> ExitCode {
 
 // ANCHOR: serve
 fn serve(options: &Options) -> Result<ExitCode, Failure> {
-    let mut server = Server::open(options)?;
+    let mut listener = Listener::open(options.address)?;
+    let mut server = Server::new()?;
+    listener.watch(&server.queue)?;
+    listener.announce()?;
+
     let mut events = Events::with_capacity(256);
     loop {
-        server.queue.wait(&mut events, server.listener.patience()).trying("wait for events")?;
+        server.queue.wait(&mut events, listener.patience()).trying("wait for events")?;
         for event in events.iter() {
-            if event.token == server.listener.token {
-                server.accept_all()?;
+            if event.token == listener.token {
+                server.accept_all(&mut listener)?;
             } else {
                 server.answer(event.token);
+                listener.cut_pause_short(); // there may be a descriptor again
             }
         }
-        server.listener.resume(&server.queue)?;
+        listener.resume(&server.queue)?;
     }
 }
 // ANCHOR_END: serve
 
 struct Server {
-    listener: Listener,
-    accept_errors: log::Repeated,
     queue: Queue,
     /// The clients the kernel watches for us.
     clients: HashMap<Token, Fd>,
 }
 
 impl Server {
-    // ANCHOR: open
-    fn open(options: &Options) -> Result<Server, Failure> {
-        let listener = Listener::open(options.address)?;
+    fn new() -> Result<Server, Failure> {
         let queue = Queue::new().trying("open the event queue")?;
-        listener.watch(&queue)?;
-        let accept_errors = log::Repeated::new();
-        Ok(Server { listener, accept_errors, queue, clients: HashMap::new() })
+        Ok(Server { queue, clients: HashMap::new() })
     }
-    // ANCHOR_END: open
 
     // ANCHOR: accept
     /// The listener is readable: accepts until there is nobody left.
-    fn accept_all(&mut self) -> Result<(), Failure> {
+    fn accept_all(&mut self, listener: &mut Listener) -> Result<(), Failure> {
         loop {
-            match self.accept_one() {
+            match self.accept_one(listener) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if sys::is_out_of_descriptors(&error) => {
-                    self.accept_errors.failed("accept", &error);
-                    return self.listener.pause(&self.queue);
+                    listener.errors.failed("accept", &error);
+                    return listener.pause(&self.queue);
                 }
                 // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
-                Err(error) => self.accept_errors.failed("accept", &error),
+                Err(error) => listener.errors.failed("accept", &error),
             }
         }
     }
 
-    fn accept_one(&mut self) -> io::Result<()> {
-        let (client, _peer) = self.listener.accept()?;
+    fn accept_one(&mut self, listener: &Listener) -> io::Result<()> {
+        let (client, _peer) = listener.accept()?;
         let token = Token::new(&client);
         self.queue.add(&client, token, Want::Read, Mode::Level)?;
         self.clients.insert(token, client);
@@ -98,11 +96,8 @@ impl Server {
     /// reporting a descriptor that was closed behind its back.
     fn close(&mut self, token: Token) {
         let Some(client) = self.clients.remove(&token) else { return };
-        if let Err(error) = self.queue.delete(&client) {
-            log::failed(format_args!("client {client}: delete"), &error);
-        }
+        log::check(format_args!("client {client}: delete"), self.queue.delete(&client));
         sys::close(client);
-        self.listener.cut_pause_short(); // there is a descriptor again
     }
     // ANCHOR_END: answer
 }

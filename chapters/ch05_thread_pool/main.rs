@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use common::cli::{Failure, Options, Stage, Trying};
 use common::listener::Listener;
-use common::pool::Pool;
+use common::pool::{Jobs, Pool};
 use common::queue::{Events, Mode, Queue, Token, Want};
 use common::sys::{self, Fd};
-use common::table::{Refused, Table};
+use common::table::Table;
 use common::{cli, http, log};
 
 fn main() -> ExitCode {
@@ -24,110 +24,94 @@ fn main() -> ExitCode {
 
 // ANCHOR: serve
 fn serve(options: &Options) -> Result<ExitCode, Failure> {
-    let mut server = Server::open(options)?;
+    let mut listener = Listener::open(options.address)?;
+    let server = Arc::new(Server::new()?);
+    listener.watch(&server.queue)?;
+
+    let shared = Arc::clone(&server);
+    let _workers =
+        Pool::start(options.workers, move || shared.work()).trying("start the workers")?;
+    listener.announce()?;
+
     let mut events = Events::with_capacity(256);
     loop {
-        server.queue.wait(&mut events, server.listener.patience()).trying("wait for events")?;
+        server.queue.wait(&mut events, listener.patience()).trying("wait for events")?;
         for event in events.iter() {
-            if event.token == server.listener.token {
-                server.accept_all()?;
+            if event.token == listener.token {
+                server.accept_all(&mut listener)?;
             } else {
                 server.dispatch(event.token);
             }
         }
-        server.listener.resume(&server.queue)?;
+        listener.resume(&server.queue)?;
     }
 }
 // ANCHOR_END: serve
 
+/// What main and the workers share.
 struct Server {
-    listener: Listener,
-    accept_errors: log::Repeated,
-    queue: Arc<Queue>,
-    shared: Arc<Shared>,
-    pool: Pool<(Token, Fd)>,
-}
-
-/// What main and the workers both use.
-struct Shared {
-    queue: Arc<Queue>,
-    /// The clients; the parked ones are those the kernel watches for us.
+    queue: Queue,
+    /// The clients; the kernel watches those that are parked.
     clients: Table<(Token, Fd)>,
+    /// The clients that wait for a worker.
+    jobs: Jobs<(Token, Fd)>,
 }
 
 impl Server {
-    // ANCHOR: open
-    fn open(options: &Options) -> Result<Server, Failure> {
-        let listener = Listener::open(options.address)?;
-        let queue = Arc::new(Queue::new().trying("open the event queue")?);
-        listener.watch(&queue)?;
-        let shared = Arc::new(Shared { queue: Arc::clone(&queue), clients: Table::new() });
-        let workers_share = Arc::clone(&shared);
-        let work = move |client, _: &_| workers_share.answer(client);
-        let pool = Pool::new(options.workers, work).trying("start the workers")?;
-        let accept_errors = log::Repeated::new();
-        Ok(Server { listener, accept_errors, queue, shared, pool })
+    fn new() -> Result<Server, Failure> {
+        let queue = Queue::new().trying("open the event queue")?;
+        Ok(Server { queue, clients: Table::new(), jobs: Jobs::new() })
     }
-    // ANCHOR_END: open
 
     // ANCHOR: accept
     /// The listener is readable: accepts until there is nobody left.
-    fn accept_all(&mut self) -> Result<(), Failure> {
+    fn accept_all(&self, listener: &mut Listener) -> Result<(), Failure> {
         loop {
-            match self.accept_one() {
+            match self.accept_one(listener) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if sys::is_out_of_descriptors(&error) => {
-                    self.accept_errors.failed("accept", &error);
-                    return self.listener.pause(&self.queue);
+                    listener.errors.failed("accept", &error);
+                    return listener.pause(&self.queue);
                 }
                 // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
-                Err(error) => self.accept_errors.failed("accept", &error),
+                Err(error) => listener.errors.failed("accept", &error),
             }
         }
     }
 
-    fn accept_one(&mut self) -> io::Result<()> {
-        let (client, _peer) = self.listener.accept()?;
-        self.shared.park((Token::new(&client), client));
+    fn accept_one(&self, listener: &Listener) -> io::Result<()> {
+        let (client, _peer) = listener.accept()?;
+        self.park((Token::new(&client), client));
         Ok(())
-    }
-    // ANCHOR_END: accept
-
-    // ANCHOR: dispatch
-    /// A client is readable: takes it out of the table and out of the queue,
-    /// then hands it to a worker. Nobody else has it now.
-    fn dispatch(&self, token: Token) {
-        let Some(client) = self.shared.clients.take(token) else { return };
-        if let Err(error) = self.queue.delete(&client.1) {
-            log::failed(format_args!("client {}: delete", client.1), &error);
-        }
-        self.pool.push(client);
-    }
-    // ANCHOR_END: dispatch
-}
-
-impl Shared {
-    // ANCHOR: answer
-    /// A worker has a client: answers it, if there is something to answer.
-    fn answer(&self, client: (Token, Fd)) {
-        match answer(&client.1) {
-            Next::Keep => self.park(client),
-            Next::Close => self.clients.close(client),
-        }
     }
 
     /// Gives a client into the kernel's care: new, or for once more.
     fn park(&self, client: (Token, Fd)) {
         let arm = |(token, socket): &_| self.queue.add(socket, *token, Want::Read, Mode::Level);
-        if let Err((client, refused)) = self.clients.park(client, arm) {
-            if let Refused::Failed(error) = refused {
-                log::failed(format_args!("client {}: add", client.1), &error);
+        self.clients.park(client, arm);
+    }
+    // ANCHOR_END: accept
+
+    // ANCHOR: dispatch
+    /// A client is readable: takes it out of the table and out of the queue,
+    /// then leaves it to a worker. Nobody else has it now.
+    fn dispatch(&self, token: Token) {
+        let Some(client) = self.clients.take(token) else { return };
+        log::check(format_args!("client {}: delete", client.1), self.queue.delete(&client.1));
+        self.jobs.push(client);
+    }
+
+    /// The life of a worker.
+    fn work(&self) {
+        while let Some(client) = self.jobs.take() {
+            match answer(&client.1) {
+                Next::Keep => self.park(client),
+                Next::Close => self.clients.close(client),
             }
-            self.clients.close(client);
         }
     }
-    // ANCHOR_END: answer
+    // ANCHOR_END: dispatch
 }
 
 /// What is to become of a connection.

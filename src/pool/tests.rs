@@ -1,4 +1,4 @@
-//! The pool on real threads; `tests/shuttle.rs` explores its schedules.
+//! The pool on real threads; `tests/model.rs` explores its schedules.
 #![cfg(not(shuttle))]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,14 +16,33 @@ impl Job for Number {
     }
 }
 
+/// Workers that call `work` with each job, and their queue.
+fn pool(
+    count: usize,
+    work: impl Fn(Number, &Jobs<Number>) + Send + Sync + 'static,
+) -> (Pool, Arc<Jobs<Number>>) {
+    let (jobs, work) = (Arc::new(Jobs::new()), Arc::new(work));
+    let shared = Arc::clone(&jobs);
+    let body = move || {
+        while let Some(job) = shared.take() {
+            work(job, &shared);
+        }
+    };
+    (Pool::start(count, body).unwrap(), jobs)
+}
+
+fn finish((pool, jobs): (Pool, Arc<Jobs<Number>>)) {
+    jobs.close();
+    pool.join();
+}
+
 #[test]
 fn jobs_come_out_in_the_order_they_went_in() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let into = Arc::clone(&seen);
-    let pool = Pool::new(1, move |job: Number, _: &Jobs<_>| into.lock().unwrap().push(job.0));
-    let pool = pool.unwrap();
-    (0..100).for_each(|n| pool.push(Number(n)));
-    pool.finish();
+    let p = pool(1, move |job, _| into.lock().unwrap().push(job.0));
+    (0..100).for_each(|n| p.1.push(Number(n)));
+    finish(p);
     assert_eq!(*seen.lock().unwrap(), (0..100).collect::<Vec<_>>());
 }
 
@@ -31,33 +50,31 @@ fn jobs_come_out_in_the_order_they_went_in() {
 fn every_worker_works() {
     // Each job waits until four are being worked on at once.
     let barrier = Arc::new(Barrier::new(4));
-    let pool = Pool::new(4, move |_: Number, _: &Jobs<_>| {
+    let p = pool(4, move |_, _| {
         barrier.wait();
     });
-    let pool = pool.unwrap();
-    (0..8).for_each(|n| pool.push(Number(n)));
-    pool.finish();
+    (0..8).for_each(|n| p.1.push(Number(n)));
+    finish(p);
 }
 
 #[test]
-fn a_job_may_be_queued_again_and_finishing_waits_for_it() {
+fn a_job_may_be_queued_again_and_closing_waits_for_it() {
     let rounds = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&rounds);
-    let pool = Pool::new(2, move |job: Number, jobs: &Jobs<_>| {
+    let p = pool(2, move |job, jobs| {
         counted.fetch_add(1, Ordering::Relaxed);
         if job.0 > 0 {
             jobs.push(Number(job.0 - 1));
         }
     });
-    let pool = pool.unwrap();
-    pool.push(Number(50));
-    pool.finish();
+    p.1.push(Number(50));
+    finish(p);
     assert_eq!(rounds.load(Ordering::Relaxed), 51);
 }
 
 #[test]
 fn an_idle_pool_ends_at_once() {
-    Pool::new(8, |_: Number, _: &Jobs<_>| {}).unwrap().finish();
+    finish(pool(8, |_, _| {}));
 }
 
 proptest! {
@@ -68,15 +85,14 @@ proptest! {
     fn each_job_is_done_exactly_once(workers in 1_usize..6, pushers in 1_usize..4, jobs in 0_usize..60) {
         let done = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&done);
-        let pool = Pool::new(workers, move |job: Number, _: &Jobs<_>| into.lock().unwrap().push(job.0));
-        let pool = pool.unwrap();
+        let p = pool(workers, move |job, _| into.lock().unwrap().push(job.0));
         std::thread::scope(|scope| {
-            for p in 0..pushers {
-                let pool = &pool;
-                scope.spawn(move || (0..jobs).for_each(|n| pool.push(Number(p * 1000 + n))));
+            for n in 0..pushers {
+                let queue = &p.1;
+                scope.spawn(move || (0..jobs).for_each(|j| queue.push(Number(n * 1000 + j))));
             }
         });
-        pool.finish();
+        finish(p);
         let mut done = done.lock().unwrap().clone();
         done.sort_unstable();
         let expected: Vec<_> = (0..pushers).flat_map(|p| (0..jobs).map(move |n| p * 1000 + n)).collect();

@@ -167,14 +167,26 @@ pub fn set_cloexec(fd: &Fd) -> io::Result<()> {
     fcntl(fd, libc::F_SETFD, "F_SETFD", libc::FD_CLOEXEC).map(|_| ())
 }
 
+/// fcntl(2) with `F_DUPFD_CLOEXEC`: a second number for the same open file.
+/// (Never of a descriptor that a queue watches: epoll goes on reporting a closed
+/// number while a duplicate of it lives, epoll(7).)
+///
+/// # Errors
+/// `EMFILE`.
+#[track_caller]
+pub fn duplicate(fd: &Fd) -> io::Result<Fd> {
+    fcntl(fd, libc::F_DUPFD_CLOEXEC, "F_DUPFD_CLOEXEC", 0).map(Fd::new)
+}
+
 #[track_caller]
 fn fcntl(fd: &Fd, command: i32, name: &str, argument: i32) -> io::Result<i32> {
     let call = trace::gives("fcntl").fd(fd.raw).start(|| match command {
         libc::F_GETFL => format!("{fd}, {name}"),
+        libc::F_DUPFD_CLOEXEC => format!("{fd}, {name}, {argument}"),
         libc::F_SETFD => format!("{fd}, {name}, FD_CLOEXEC"),
         _ => format!("{fd}, {name}, {}", flag_names(argument)),
     });
-    // SAFETY: these three commands take an int and touch no memory of ours.
+    // SAFETY: these commands take an int and touch no memory of ours.
     call.end(check(unsafe { libc::fcntl(fd.raw, command, argument) }))
 }
 
