@@ -1,1 +1,180 @@
-//! x
+//! The lab: scripted clients, and scenarios that play them against a stage.
+//!
+//! One definition of a scenario serves the tests, the exercises' checks, the
+//! demos in a terminal and the book's recordings. A scenario starts a stage as a
+//! process of its own, lets clients do one thing after another over real
+//! sockets, and looks at what came back and at the server's own trace. It goes
+//! on when the trace shows that the last action has had its effect, never after
+//! a fixed time; a clock only says when to give up ([`PATIENCE`]), and giving up
+//! is a failure of the run, never an observation.
+
+pub mod broken;
+pub mod client;
+pub mod invariants;
+pub mod matrix;
+pub mod record;
+pub mod scenarios;
+pub mod server;
+pub mod stages;
+pub mod story;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub use client::{Answer, Client, End};
+pub use record::Record;
+pub use server::Server;
+pub use stages::Stage;
+
+use crate::sys;
+
+/// How long any one thing may take before a run is given up.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A run that could not be finished: what was waited for, what was seen instead.
+#[derive(Debug)]
+pub struct Trouble(pub String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble(sys::describe(&error))
+    }
+}
+
+/// What a lab function returns.
+pub type Result<T> = std::result::Result<T, Trouble>;
+
+/// Gives up with a reason.
+pub fn trouble<T>(why: impl Into<String>) -> Result<T> {
+    Err(Trouble(why.into()))
+}
+
+/// What a client or the lab did, and when.
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// CLOCK_MONOTONIC in microseconds: the clock of the server's records.
+    pub us: u64,
+    /// Who: `A`, `B` … or `lab`.
+    pub who: String,
+    /// The client's own address, by which the server's `accept` names it.
+    pub from: Option<String>,
+    /// What, in words: `sends "GET / HTTP/1.1…" (27 bytes)`.
+    pub what: String,
+}
+
+/// What was done so far; told aloud if somebody watches.
+#[derive(Debug, Default)]
+pub struct Script {
+    aloud: bool,
+    actions: Mutex<Vec<Action>>,
+}
+
+impl Script {
+    /// Writes an action down.
+    pub fn note(&self, who: &str, from: Option<String>, what: impl fmt::Display) {
+        let action =
+            Action { us: sys::monotonic_us(), who: who.to_string(), from, what: what.to_string() };
+        if self.aloud {
+            println!("  {:<4} {}", action.who, action.what);
+        }
+        self.lock().push(action);
+    }
+
+    /// All of it, in order.
+    pub fn actions(&self) -> Vec<Action> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Action>> {
+        self.actions.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// One performance of a scenario by one stage.
+#[derive(Debug)]
+pub struct Play {
+    /// The stage that performs.
+    pub stage: Stage,
+    /// Its program.
+    pub program: PathBuf,
+    script: Arc<Script>,
+    show_trace: bool,
+    finished: Mutex<Vec<Vec<Record>>>,
+}
+
+impl Play {
+    /// A quiet performance, for tests.
+    pub fn new(stage: Stage, program: PathBuf) -> Play {
+        Play {
+            stage,
+            program,
+            script: Arc::default(),
+            show_trace: false,
+            finished: Mutex::default(),
+        }
+    }
+
+    /// One that says what it does on stdout, and shows the trace if asked to.
+    pub fn aloud(self, show_trace: bool) -> Play {
+        let script = Arc::new(Script { aloud: true, ..Script::default() });
+        Play { script, show_trace, ..self }
+    }
+
+    /// Says what is going on.
+    pub fn say(&self, what: impl fmt::Display) {
+        self.script.note("lab", None, what);
+    }
+
+    /// Starts the stage.
+    pub fn start(&self, args: &[&str]) -> Result<Server> {
+        self.start_with(args, None)
+    }
+
+    /// Starts the stage with so many descriptors at most.
+    pub fn start_with(&self, args: &[&str], descriptors: Option<u64>) -> Result<Server> {
+        let mut shown: Vec<&str> = vec![self.stage.name()];
+        shown.extend(args);
+        let limit = descriptors.map_or(String::new(), |n| format!(" with {n} descriptors"));
+        self.say(format_args!("starts {}{limit}", shown.join(" ")));
+        Server::start(&self.program, args, descriptors, self.show_trace)
+    }
+
+    /// Connects a client called `name`.
+    pub fn connect(&self, name: &str, server: &Server) -> Result<Client> {
+        Client::connect(name, server.address(), client::Window::Usual, Arc::clone(&self.script))
+    }
+
+    /// Connects a client whose receive buffer is as small as the system allows.
+    pub fn connect_small(&self, name: &str, server: &Server) -> Result<Client> {
+        Client::connect(name, server.address(), client::Window::Small, Arc::clone(&self.script))
+    }
+
+    /// Ends the server, checks the invariants on its whole trace, and keeps it.
+    pub fn finish(&self, server: Server) -> Result<Vec<Record>> {
+        let records = server.finish(self.stage)?;
+        invariants::check(&records)?;
+        self.finished.lock().unwrap_or_else(|e| e.into_inner()).push(records.clone());
+        Ok(records)
+    }
+
+    /// What was done.
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// The traces of the servers that [`Play::finish`] has ended.
+    pub fn traces(&self) -> Vec<Vec<Record>> {
+        self.finished.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}

@@ -20,7 +20,7 @@ use std::io;
 pub use errno::{describe, is_out_of_descriptors, name as errno_name};
 pub use fd::{Fd, close, duplicate, read, set_cloexec, set_nonblocking, write};
 pub use process::{
-    Usage, descriptor_limit, monotonic_us, raise_descriptor_limit, send_signal,
+    Usage, descriptor_limit, monotonic_us, prepare, raise_descriptor_limit, send_signal,
     send_signal_to_thread, thread_id, wait_until_ended, wait_until_stopped,
 };
 pub use socket::{

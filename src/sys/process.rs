@@ -2,6 +2,8 @@
 
 use std::io;
 use std::mem;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use super::check;
 use crate::trace;
@@ -114,23 +116,39 @@ pub struct Usage {
     pub system_us: u64,
 }
 
-/// wait4(2) with `WNOHANG`: `None` while the child still runs. Reaps it.
-pub fn wait_until_ended(pid: u32) -> io::Result<Option<Usage>> {
+/// wait4(2): waits until the child has ended, and reaps it.
+pub fn wait_until_ended(pid: u32) -> io::Result<Usage> {
     let mut status = 0;
     // SAFETY: all-zero bytes are a valid rusage.
     let mut usage: libc::rusage = unsafe { mem::zeroed() };
     // SAFETY: `status` and `usage` are live and for the kernel to fill in.
-    let reaped = check(unsafe {
-        libc::wait4(pid as libc::pid_t, &raw mut status, libc::WNOHANG, &raw mut usage)
-    })?;
-    if reaped == 0 {
-        return Ok(None);
-    }
+    check(unsafe { libc::wait4(pid as libc::pid_t, &raw mut status, 0, &raw mut usage) })?;
     let us = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-    Ok(Some(Usage {
+    Ok(Usage {
         exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
         signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
         user_us: us(usage.ru_utime),
         system_us: us(usage.ru_stime),
-    }))
+    })
+}
+
+/// Has the child start with the default reaction to SIGINT and SIGTERM and, if
+/// asked for, with few descriptors. (A shell without job control starts
+/// background programs with SIGINT ignored, and children inherit that.)
+pub fn prepare(command: &mut Command, descriptors: Option<u64>) {
+    let prepare = move || {
+        for signal in [libc::SIGINT, libc::SIGTERM] {
+            // SAFETY: SIG_DFL installs no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        if let Some(n) = descriptors {
+            let limit = libc::rlimit { rlim_cur: n as libc::rlim_t, rlim_max: n as libc::rlim_t };
+            // SAFETY: `limit` is a live, initialised rlimit.
+            check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it only makes async-signal-safe calls and
+    // allocates nothing (signal-safety(7)).
+    unsafe { command.pre_exec(prepare) };
 }

@@ -1,0 +1,321 @@
+//! A stage as a process of its own, and its trace as it comes in.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::record::Kind;
+use super::{PATIENCE, Record, Result, Stage, Trouble, trouble};
+use crate::sys;
+
+/// A running stage.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    observed: Arc<Observed>,
+    ended: bool,
+}
+
+/// What its stderr has said so far, filled by a thread of its own: a server
+/// whose stderr nobody reads would block as soon as the pipe is full.
+#[derive(Debug, Default)]
+struct Observed {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    records: Vec<Record>,
+    /// Lines that are no records.
+    lines: Vec<String>,
+    /// stderr is closed: the process has ended.
+    ended: bool,
+}
+
+impl Server {
+    /// Starts a stage on a port that the kernel chooses, with its trace on, and
+    /// waits for the line that says where it listens.
+    pub fn start(
+        program: &Path,
+        args: &[&str],
+        descriptors: Option<u64>,
+        show_trace: bool,
+    ) -> Result<Server> {
+        let mut command = Command::new(program);
+        command.args(["--port", "0", "--trace=json"]).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        sys::prepare(&mut command, descriptors);
+        let mut child = command
+            .spawn()
+            .map_err(|e| Trouble(format!("cannot start {}: {e}", program.display())))?;
+
+        let observed = Arc::new(Observed::default());
+        if let Some(stderr) = child.stderr.take() {
+            let observed = Arc::clone(&observed);
+            thread::spawn(move || observed.drain(stderr, show_trace));
+        }
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = line.trim().strip_prefix("listening on http://").and_then(|a| a.parse().ok());
+        let mut server =
+            Server { child, address: SocketAddr::from(([0; 4], 0)), observed, ended: false };
+        let Some(address) = address else {
+            server.kill();
+            let said = server.observed.lock().lines.join("; ");
+            return trouble(format!("{} did not start: {line:?} {said}", program.display()));
+        };
+        server.address = address;
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The trace so far, in causal order.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = self.observed.lock().records.clone();
+        records.sort_by_key(|r| r.seq);
+        records
+    }
+
+    /// The last record of the trace so far; a `seq` to look after.
+    pub fn mark(&self) -> u64 {
+        self.observed.lock().records.iter().map(|r| r.seq).max().unwrap_or(0)
+    }
+
+    /// Waits until `find` finds what it looks for in the trace (in causal order
+    /// as far as it has come in).
+    ///
+    /// # Errors
+    /// The server has ended, or [`PATIENCE`] has: with the last records.
+    pub fn wait_for<T>(
+        &self,
+        what: &str,
+        mut find: impl FnMut(&[Record]) -> Option<T>,
+    ) -> Result<T> {
+        let give_up = Instant::now() + PATIENCE;
+        let mut seen = self.observed.lock();
+        loop {
+            seen.records.sort_by_key(|r| r.seq);
+            if let Some(found) = find(&seen.records) {
+                return Ok(found);
+            }
+            let left = give_up.saturating_duration_since(Instant::now());
+            if seen.ended || left.is_zero() {
+                let state = if seen.ended { "the server has ended" } else { "nothing for 30 s" };
+                let tail = tail(&seen.records, 12);
+                return trouble(format!("waited for {what}: {state}; its last records:\n{tail}"));
+            }
+            let waited = self.observed.changed.wait_timeout(seen, left);
+            seen = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits for one record after `mark` that fits.
+    ///
+    /// # Errors
+    /// As [`Server::wait_for`].
+    pub fn wait_record(
+        &self,
+        what: &str,
+        mark: u64,
+        fits: impl Fn(&Record) -> bool,
+    ) -> Result<Record> {
+        self.wait_for(what, |records| {
+            records.iter().find(|r| r.seq > mark && fits(r)).cloned()
+        })
+    }
+
+    /// The descriptor by which the server knows the client at `peer`.
+    ///
+    /// # Errors
+    /// As [`Server::wait_for`].
+    pub fn fd_of(&self, peer: SocketAddr) -> Result<i32> {
+        let note = format!("({peer})");
+        let accepted = |r: &Record| r.accepted().filter(|_| r.note == note);
+        self.wait_for(&format!("accept of {peer}"), |records| records.iter().find_map(accepted))
+    }
+
+    /// Waits until main sleeps in its event queue's wait (or, in chapter 1, in
+    /// accept), and nothing has come since.
+    ///
+    /// # Errors
+    /// As [`Server::wait_for`].
+    pub fn wait_until_asleep(&self) -> Result<()> {
+        self.wait_for("main to fall asleep", |records| {
+            records.iter().rev().find(|r| r.thread == "main")?.is_enter().then_some(())
+        })
+    }
+
+    /// Waits until every thread sleeps. `records` must not be those of a server
+    /// that spins.
+    ///
+    /// # Errors
+    /// As [`Server::wait_for`].
+    pub fn wait_until_quiet(&self) -> Result<()> {
+        self.wait_for("all threads to fall asleep", |records| {
+            is_quiet(records).then_some(())
+        })
+    }
+
+    /// Sends a signal to the process.
+    ///
+    /// # Errors
+    /// What kill(2) says.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        Ok(sys::send_signal(self.pid(), signal)?)
+    }
+
+    /// Stops the process (SIGSTOP) and waits until it is stopped.
+    ///
+    /// # Errors
+    /// What kill(2) says; the server has ended.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(libc::SIGSTOP)?;
+        match sys::wait_until_stopped(self.pid())? {
+            true => Ok(()),
+            false => trouble("the server has ended"),
+        }
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// What kill(2) says.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(libc::SIGCONT)
+    }
+
+    /// Waits until the process has ended by itself; says how, and gives the
+    /// whole trace.
+    ///
+    /// # Errors
+    /// It has not within [`PATIENCE`].
+    pub fn wait_for_end(&mut self) -> Result<(sys::Usage, Vec<Record>)> {
+        let give_up = Instant::now() + PATIENCE;
+        let mut seen = self.observed.lock();
+        while !seen.ended {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let tail = tail(&seen.records, 12);
+                return trouble(format!("the server did not end; its last records:\n{tail}"));
+            }
+            let waited = self.observed.changed.wait_timeout(seen, left);
+            seen = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(seen);
+        let usage = sys::wait_until_ended(self.pid())?;
+        self.ended = true;
+        Ok((usage, self.records()))
+    }
+
+    /// Ends the process, if it has not ended, at a moment when no thread is in
+    /// the middle of something, so that its trace has no hole.
+    ///
+    /// # Errors
+    /// Its threads do not come to rest.
+    pub fn finish(mut self, stage: Stage) -> Result<Vec<Record>> {
+        if !self.ended && stage.has_workers() {
+            self.wait_until_quiet()?;
+        }
+        self.kill();
+        Ok(self.records())
+    }
+
+    fn kill(&mut self) {
+        if !self.ended {
+            let _ = self.child.kill();
+            let _ = sys::wait_until_ended(self.pid());
+            self.ended = true;
+            let mut seen = self.observed.lock();
+            let give_up = Instant::now() + PATIENCE;
+            while !seen.ended && Instant::now() < give_up {
+                let waited = self.observed.changed.wait_timeout(seen, PATIENCE);
+                seen = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Observed {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drain(&self, stderr: impl Read, show: bool) {
+        for line in BufReader::new(stderr).lines().map_while(std::result::Result::ok) {
+            let record = Record::parse(&line);
+            if show && let Some(r) = &record {
+                println!("       {}", show_record(r));
+            }
+            let mut seen = self.lock();
+            match record {
+                Some(record) => seen.records.push(record),
+                None => seen.lines.push(line),
+            }
+            drop(seen);
+            self.changed.notify_all();
+        }
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Whether the last record of every thread says that it sleeps.
+pub fn is_quiet(records: &[Record]) -> bool {
+    let mut last: Vec<&Record> = Vec::new();
+    for record in records.iter().filter(|r| r.kind != Kind::Log) {
+        match last.iter_mut().find(|r| r.tid == record.tid) {
+            Some(place) => *place = record,
+            None => last.push(record),
+        }
+    }
+    !last.is_empty() && last.iter().all(|r| r.is_enter() || r.call == "no more work")
+}
+
+/// A record as `--trace` prints it.
+pub fn show_record(r: &Record) -> String {
+    let errno = r.errno.as_ref().map_or(String::new(), |e| format!(" {e}"));
+    let what = match r.kind {
+        Kind::Call => {
+            let ret = r.ret.unwrap_or(0);
+            format!("{}({}) = {ret}{errno} {}", r.call, r.args, r.note)
+        }
+        Kind::Enter => format!("blocked in: {}({})", r.call, r.args),
+        Kind::Turns => format!("-- {} more turns of: {}", r.times, r.note),
+        Kind::Log => r.note.clone(),
+        _ => {
+            let fd = r.fd.map_or(String::new(), |fd| format!(" {fd}"));
+            format!("-- {}{fd} {}", r.call, r.note)
+        }
+    };
+    format!("[{}] {}", r.thread, what.trim_end())
+}
+
+/// The last records, one a line.
+pub fn tail(records: &[Record], count: usize) -> String {
+    let from = records.len().saturating_sub(count);
+    let lines = records[from..].iter().map(|r| format!("  {}", show_record(r)));
+    lines.collect::<Vec<_>>().join("\n")
+}

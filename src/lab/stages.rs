@@ -1,0 +1,118 @@
+//! The seven stages, as the lab knows them: names, programs, abilities.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Result, Trouble};
+
+/// One of the seven servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Stage {
+    Ch01,
+    Ch02,
+    Ch03,
+    Ch04,
+    Ch05,
+    Ch06,
+    Ch07,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Stage; 7] = [
+        Stage::Ch01,
+        Stage::Ch02,
+        Stage::Ch03,
+        Stage::Ch04,
+        Stage::Ch05,
+        Stage::Ch06,
+        Stage::Ch07,
+    ];
+
+    /// The name of its binary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Ch01 => "ch01_blocking",
+            Stage::Ch02 => "ch02_nonblocking",
+            Stage::Ch03 => "ch03_kqueue",
+            Stage::Ch04 => "ch04_accept_drain",
+            Stage::Ch05 => "ch05_thread_pool",
+            Stage::Ch06 => "ch06_keep_alive",
+            Stage::Ch07 => "ch07_full",
+        }
+    }
+
+    /// `ch03`.
+    pub fn short(self) -> &'static str {
+        &self.name()[..4]
+    }
+
+    /// The stage that is called so: by number, short name or full name.
+    pub fn find(text: &str) -> Option<Stage> {
+        let named = |s: &Stage| s.name() == text || s.short() == text || s.short()[3..] == *text;
+        Stage::ALL.into_iter().find(named)
+    }
+
+    /// It has the event queue (from chapter 3 on).
+    pub fn has_queue(self) -> bool {
+        self >= Stage::Ch03
+    }
+
+    /// It has worker threads (from chapter 5 on).
+    pub fn has_workers(self) -> bool {
+        self >= Stage::Ch05
+    }
+
+    /// It answers several requests on one connection (from chapter 6 on).
+    pub fn keeps_alive(self) -> bool {
+        self >= Stage::Ch06
+    }
+
+    /// Its program, built if need be: beside the program that is running now.
+    ///
+    /// # Errors
+    /// What cargo said.
+    pub fn program(self) -> Result<PathBuf> {
+        build(self.name(), None)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Has cargo build a binary as this program was built (profile, features,
+/// target folder), in this package or in a copy of it, and says where it is.
+pub(super) fn build(name: &str, package: Option<&std::path::Path>) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let not_cargos = || Trouble(format!("{} is not in cargo's target folder", here.display()));
+    // target/debug/lab, or target/debug/deps/matrix-0123456789abcdef for a test.
+    let mut profile_dir = here.parent().ok_or_else(not_cargos)?;
+    if profile_dir.ends_with("deps") {
+        profile_dir = profile_dir.parent().ok_or_else(not_cargos)?;
+    }
+    let manifest_dir = package.unwrap_or(std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
+    let profile = match profile_dir.file_name().and_then(|n| n.to_str()) {
+        Some("debug") => "dev",
+        Some(other) => other,
+        None => return Err(not_cargos()),
+    };
+    let target_dir = profile_dir.parent().ok_or_else(not_cargos)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--bin", name, "--profile", profile]);
+    command.arg("--manifest-path").arg(manifest_dir.join("Cargo.toml"));
+    command.arg("--target-dir").arg(target_dir);
+    if cfg!(feature = "libkqueue") {
+        command.args(["--features", "libkqueue"]);
+    }
+    let status = command.status().map_err(|e| Trouble(format!("cannot run cargo: {e}")))?;
+    match status.success() {
+        true => Ok(profile_dir.join(name)),
+        false => Err(Trouble(format!("cargo could not build {name}"))),
+    }
+}
