@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::{flag, low_level::pipe};
+use signal_hook::{SigId, flag, low_level};
 
 use crate::cli::{Failure, Trying};
 use crate::queue::{Mode, Queue, Token, Want};
@@ -27,6 +27,8 @@ pub struct Stop {
     pub token: Token,
     watched: Fd,
     waker: Fd,
+    /// The handlers that write, to be taken out before the end.
+    writers: Vec<SigId>,
 }
 
 impl Stop {
@@ -44,13 +46,13 @@ impl Stop {
     pub fn on_signals(queue: &Queue) -> Result<Stop, Failure> {
         let (watched, waker) = wake_up().trying("open a socket pair for the wake-up")?;
         let requested = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            install(signal, &requested, &waker).trying("install a signal handler")?;
-        }
+        let install = |signal| install(signal, &requested, &waker);
+        let writers = [SIGINT, SIGTERM].into_iter().map(install).collect::<io::Result<_>>();
+        let writers = writers.trying("install a signal handler")?;
         let token = Token::new(&watched);
         let watch = queue.add(&watched, token, Want::Read, Mode::Level);
         watch.trying("watch the wake-up")?;
-        Ok(Stop { requested, token, watched, waker })
+        Ok(Stop { requested, token, watched, waker, writers })
     }
     // ANCHOR_END: on_signals
 
@@ -73,9 +75,12 @@ impl Stop {
         while matches!(sys::read(&self.watched, &mut buffer), Ok(1..)) {}
     }
 
-    /// Closes both ends.
+    /// Closes everything. A second Ctrl-C still ends the process at once.
     #[track_caller]
     pub fn close(self) {
+        for writer in self.writers {
+            low_level::unregister(writer); // closes the descriptor it was given
+        }
         sys::close(self.watched);
         sys::close(self.waker);
     }
@@ -92,10 +97,9 @@ fn wake_up() -> io::Result<(Fd, Fd)> {
 }
 
 #[track_caller]
-fn install(signal: i32, requested: &Arc<AtomicBool>, waker: &Fd) -> io::Result<()> {
+fn install(signal: i32, requested: &Arc<AtomicBool>, waker: &Fd) -> io::Result<SigId> {
     flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(requested))?;
     flag::register(signal, Arc::clone(requested))?;
     // signal-hook owns the descriptor it writes to, so it gets one of its own.
-    pipe::register_raw(signal, sys::duplicate(waker)?.into())?;
-    Ok(())
+    low_level::pipe::register_raw(signal, sys::duplicate(waker)?.into())
 }

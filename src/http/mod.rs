@@ -9,7 +9,7 @@ mod head;
 mod response;
 
 pub use head::{Head, Limits, Parsed};
-pub use response::{Body, Method, Response};
+pub use response::{Body, Method, Response, pattern};
 
 /// The whole conversation of chapters 1 to 5: the bytes of one `read` in, the
 /// bytes of one answer out, and the connection is closed.

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use super::{PATIENCE, Result, Script, Trouble, trouble};
 use crate::sys;
@@ -64,7 +64,7 @@ impl Client {
         window: Window,
         script: Arc<Script>,
     ) -> Result<Client> {
-        let socket = sys::socket(to)?;
+        let socket = not_inherited(|| sys::socket(to))?;
         if window == Window::Small {
             sys::set_receive_buffer(&socket, 4096)?;
             // Not every system lets a client choose it; the buffer alone will do.
@@ -76,10 +76,14 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let local = stream.local_addr()?;
-        let client =
-            Client { name: name.to_string(), stream, local, script, received: Vec::new() };
+        let client = Client { name: name.to_string(), stream, local, script, received: Vec::new() };
         client.note("connects");
         Ok(client)
+    }
+
+    /// Connects without a scenario's help, for threads of clients.
+    pub fn connect_to(name: &str, to: SocketAddr, script: Arc<Script>) -> Result<Client> {
+        Client::connect(name, to, Window::Usual, script)
     }
 
     fn note(&self, what: impl std::fmt::Display) {
@@ -158,6 +162,21 @@ impl Client {
         }
     }
 
+    /// Reads until what has come is enough, or the end; all that came.
+    ///
+    /// # Errors
+    /// Nothing for [`PATIENCE`].
+    pub fn until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(Vec<u8>, Option<End>)> {
+        loop {
+            if enough(&self.received) {
+                return Ok((std::mem::take(&mut self.received), None));
+            }
+            if let Some(end) = self.fill()? {
+                return Ok((std::mem::take(&mut self.received), Some(end)));
+            }
+        }
+    }
+
     /// Waits for at least one more byte.
     fn fill(&mut self) -> Result<Option<End>> {
         let mut buffer = [0; 64 * 1024];
@@ -201,6 +220,24 @@ impl Client {
         Ok(())
     }
 }
+
+/// A socket that no server started meanwhile inherits: a copy of it there would
+/// keep the connection open after the client has closed it. (Opening and marking
+/// it are two calls; a fork between them would copy it.)
+fn not_inherited(open: impl FnOnce() -> io::Result<sys::Fd>) -> io::Result<sys::Fd> {
+    let _nobody_forks = FORKING.read();
+    let socket = open()?;
+    sys::set_cloexec(&socket)?;
+    Ok(socket)
+}
+
+/// Runs `fork` at a moment when nobody opens a socket.
+pub(super) fn alone<T>(fork: impl FnOnce() -> T) -> T {
+    let _nobody_opens = FORKING.write();
+    fork()
+}
+
+static FORKING: RwLock<()> = RwLock::new(());
 
 /// The request for a path.
 pub fn request(target: &str) -> String {

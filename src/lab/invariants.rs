@@ -58,7 +58,8 @@ fn step(fds: &mut HashMap<i32, State>, r: &Record) -> std::result::Result<(), St
         }
         return Ok(());
     }
-    let Some(fd) = r.fd.filter(|_| matches!(r.kind, Kind::Call | Kind::Step | Kind::StepLeave)) else {
+    let Some(fd) = r.fd.filter(|_| matches!(r.kind, Kind::Call | Kind::Step | Kind::StepLeave))
+    else {
         return Ok(());
     };
     let Some(state) = fds.get_mut(&fd) else {
@@ -82,7 +83,7 @@ fn step(fds: &mut HashMap<i32, State>, r: &Record) -> std::result::Result<(), St
             }
             state.owner = None;
         }
-        ("close", _) => {
+        ("close" | "handed over", _) => {
             fds.remove(&fd);
         }
         (_, Some("add" | "rearm")) if r.errno.is_none() => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::record::Kind;
 use super::{PATIENCE, Record, Result, Stage, Trouble, trouble};
@@ -51,8 +51,7 @@ impl Server {
         command.args(["--port", "0", "--trace=json"]).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::prepare(&mut command, descriptors);
-        let mut child = command
-            .spawn()
+        let mut child = super::client::alone(|| command.spawn())
             .map_err(|e| Trouble(format!("cannot start {}: {e}", program.display())))?;
 
         let observed = Arc::new(Observed::default());
@@ -121,7 +120,9 @@ impl Server {
                 let tail = tail(&seen.records, 12);
                 return trouble(format!("waited for {what}: {state}; its last records:\n{tail}"));
             }
-            let waited = self.observed.changed.wait_timeout(seen, left);
+            // Looks again now and then, for what is not in the trace.
+            let pause = left.min(Duration::from_millis(20));
+            let waited = self.observed.changed.wait_timeout(seen, pause);
             seen = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -136,9 +137,17 @@ impl Server {
         mark: u64,
         fits: impl Fn(&Record) -> bool,
     ) -> Result<Record> {
-        self.wait_for(what, |records| {
-            records.iter().find(|r| r.seq > mark && fits(r)).cloned()
-        })
+        self.wait_for(what, |records| records.iter().find(|r| r.seq > mark && fits(r)).cloned())
+    }
+
+    /// The record of the accept of the client at `peer`.
+    ///
+    /// # Errors
+    /// As [`Server::wait_for`].
+    pub fn accept_of(&self, peer: SocketAddr) -> Result<Record> {
+        let note = format!("({peer})");
+        let fits = |r: &Record| r.accepted().is_some() && r.note == note;
+        self.wait_record(&format!("accept of {peer}"), 0, fits)
     }
 
     /// The descriptor by which the server knows the client at `peer`.
@@ -146,9 +155,7 @@ impl Server {
     /// # Errors
     /// As [`Server::wait_for`].
     pub fn fd_of(&self, peer: SocketAddr) -> Result<i32> {
-        let note = format!("({peer})");
-        let accepted = |r: &Record| r.accepted().filter(|_| r.note == note);
-        self.wait_for(&format!("accept of {peer}"), |records| records.iter().find_map(accepted))
+        self.accept_of(peer)?.accepted().ok_or_else(|| Trouble("accept without result".into()))
     }
 
     /// Waits until main sleeps in its event queue's wait (or, in chapter 1, in
@@ -168,9 +175,7 @@ impl Server {
     /// # Errors
     /// As [`Server::wait_for`].
     pub fn wait_until_quiet(&self) -> Result<()> {
-        self.wait_for("all threads to fall asleep", |records| {
-            is_quiet(records).then_some(())
-        })
+        self.wait_for("all threads to fall asleep", |records| is_quiet(records).then_some(()))
     }
 
     /// Sends a signal to the process.
@@ -264,7 +269,9 @@ impl Observed {
     }
 
     fn drain(&self, stderr: impl Read, show: bool) {
-        for line in BufReader::new(stderr).lines().map_while(std::result::Result::ok) {
+        let mut reader = BufReader::with_capacity(64 * 1024, stderr);
+        let mut line = String::new();
+        while matches!(reader.read_line(&mut line), Ok(1..)) {
             let record = Record::parse(&line);
             if show && let Some(r) = &record {
                 println!("       {}", show_record(r));
@@ -272,10 +279,14 @@ impl Observed {
             let mut seen = self.lock();
             match record {
                 Some(record) => seen.records.push(record),
-                None => seen.lines.push(line),
+                None => seen.lines.push(line.trim_end().to_string()),
             }
             drop(seen);
-            self.changed.notify_all();
+            line.clear();
+            // Who waits looks at the whole trace: once per batch will do.
+            if reader.buffer().is_empty() {
+                self.changed.notify_all();
+            }
         }
         self.lock().ended = true;
         self.changed.notify_all();

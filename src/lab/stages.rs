@@ -21,15 +21,8 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Stage; 7] = [
-        Stage::Ch01,
-        Stage::Ch02,
-        Stage::Ch03,
-        Stage::Ch04,
-        Stage::Ch05,
-        Stage::Ch06,
-        Stage::Ch07,
-    ];
+    pub const ALL: [Stage; 7] =
+        [Stage::Ch01, Stage::Ch02, Stage::Ch03, Stage::Ch04, Stage::Ch05, Stage::Ch06, Stage::Ch07];
 
     /// The name of its binary.
     pub fn name(self) -> &'static str {

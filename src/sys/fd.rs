@@ -64,6 +64,7 @@ impl AsRawFd for Fd {
 impl From<Fd> for OwnedFd {
     fn from(fd: Fd) -> OwnedFd {
         let raw = fd.raw;
+        trace::step_gives("handed over", Some(raw));
         std::mem::forget(fd);
         // SAFETY: `fd` owned `raw` and was forgotten, so the ownership moves.
         unsafe { OwnedFd::from_raw_fd(raw) }

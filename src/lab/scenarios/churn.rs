@@ -1,0 +1,231 @@
+//! Many clients: bursts, too many, one after another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::requests::{is_hello, is_pattern};
+use super::{How, Seen, fails, open_descriptors, works};
+use crate::lab::client::request;
+use crate::lab::record::Kind;
+use crate::lab::{Client, Play, Record, Result, Server, Trouble, trouble};
+
+pub(super) fn burst(play: &Play) -> Result<Seen> {
+    const BURST: usize = 100;
+    let server = play.start(&[])?;
+    server.wait_until_asleep()?;
+    let mark = server.mark();
+    play.say("the server is stopped (SIGSTOP) while 100 clients connect, then goes on");
+    server.freeze()?;
+    let mut clients = Vec::new();
+    for i in 0..BURST {
+        clients.push(play.connect_quietly(&format!("C{i}"), &server)?);
+    }
+    server.thaw()?;
+    server.wait_for("a hundred connections, or its sleep after fewer", |records| {
+        let accepted = records.iter().filter_map(Record::accepted).count();
+        let stranded = accepted > 0
+            && records.iter().rev().find(|r| r.thread == "main").is_some_and(Record::is_wait_enter)
+            && records.iter().filter(|r| r.is_wait_enter() && r.seq > mark).count() >= 2;
+        (accepted == BURST || stranded).then_some(())
+    })?;
+    let records = server.records();
+    let accepted = records.iter().filter_map(Record::accepted).count();
+    let listener = |r: &Record| r.events.iter().any(|e| Some(e.fd) == listener_fd(&records));
+    let trips = records.iter().filter(|r| r.is_wait() && r.seq > mark && listener(r)).count();
+    if accepted < BURST
+        && !records.iter().rev().find(|r| r.thread == "main").is_some_and(Record::is_wait_enter)
+    {
+        return trouble("accepted fewer than 100 and is still busy");
+    }
+    if accepted == BURST {
+        for client in &mut clients {
+            client.send_quietly(request("/").as_bytes())?;
+            is_hello(&client.answer_quietly()?)?;
+        }
+    }
+    drop(clients);
+    play.finish(server)?;
+    match (accepted, trips) {
+        (BURST, 0..=10) => works("at most 10 trips for 100 connections"),
+        (BURST, BURST..) => fails(How::PerTrip, "100 trips for 100 connections"),
+        (n, t) if n < BURST => {
+            let left = BURST - n;
+            fails(
+                How::Stranded,
+                format_args!("{t} trip: {n} accepted, {left} wait, and main sleeps"),
+            )
+        }
+        (n, t) => trouble(format!("{t} trips for {n} connections")),
+    }
+}
+
+fn listener_fd(records: &[Record]) -> Option<i32> {
+    records.iter().find(|r| r.is_call("listen"))?.fd
+}
+
+pub(super) fn no_descriptors(play: &Play) -> Result<Seen> {
+    const LIMIT: u64 = 32;
+    let server = play.start_with(&[], Some(LIMIT))?;
+    play.say("40 clients connect and say nothing");
+    let mut clients = Vec::new();
+    for i in 0..40 {
+        clients.push(play.connect_quietly(&format!("C{i}"), &server)?);
+    }
+    let full = server.wait_for("accept to fail with EMFILE", |records| {
+        records.iter().find(|r| r.failed("accept", "EMFILE")).map(|r| r.seq)
+    })?;
+    // Either it sleeps with the listener out of the queue, or it spins.
+    let spins = server.wait_for("sleep or a thousand turns", |records| {
+        let turns: u64 = records.iter().filter(|r| r.seq > full).map(|r| r.times).sum();
+        if turns >= 1000 {
+            return Some(true);
+        }
+        let last = records.iter().rev().find(|r| r.thread == "main")?;
+        let paused = records.iter().any(|r| r.seq > full && r.op.as_deref() == Some("delete"));
+        (paused && last.is_wait_enter()).then_some(false)
+    })?;
+    // Whichever it does, it must serve again when there is room.
+    play.say("all but 5 of them leave");
+    clients.truncate(5);
+    is_hello(&play.connect("A", &server)?.ask("/")?)?;
+    drop(clients);
+    let records = server.records();
+    let lines = records.iter().filter(|r| r.kind == Kind::Log && r.note.contains("EMFILE")).count();
+    play.finish(server)?;
+    if lines == 0 {
+        return trouble("EMFILE was not logged");
+    }
+    match spins {
+        true => {
+            fails(How::Burns, "1,000 failing accepts in a row; serves again when there is room")
+        }
+        false => {
+            works("it stops watching the listener, sleeps, and serves again when there is room")
+        }
+    }
+}
+
+pub(super) fn endless_sender(play: &Play) -> Result<Seen> {
+    let server = play.start(&["--workers", "1"])?;
+    let mut a = play.connect("A", &server)?;
+    let fd = server.fd_of(a.local())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    play.say("A sends requests for ever, many at a time, and reads the answers");
+    let sender = thread::spawn(move || -> Client {
+        let many = request("/").repeat(500);
+        while !stopped.load(Ordering::Relaxed) && a.send_quietly(many.as_bytes()).is_ok() {
+            if (0..500).any(|_| a.answer_quietly().is_err()) {
+                break; // the stages without keep-alive end it after one answer
+            }
+        }
+        a
+    });
+    let served = server
+        .wait_record("A's first answer", 0, |r| r.did("write", fd))
+        .and_then(|_| play.connect("B", &server)?.ask("/"));
+    stop.store(true, Ordering::Relaxed);
+    let a = sender.join().map_err(|_| Trouble("the sender panicked".to_string()))?;
+    is_hello(&served?)?;
+    drop(a);
+    let records = play.finish(server)?;
+    let turns = records.iter().filter(|r| r.is_step("took") || r.call == "took").count();
+    match turns {
+        0 | 1 => trouble("one turn was all there was"),
+        _ => works("B is answered by the only worker while A goes on"),
+    }
+}
+
+/// Clients come and go, each with an answer of a length of its own.
+fn come_and_go(play: &Play, server: &Server, rounds: usize) -> Result<()> {
+    let threads: Vec<_> = (0..4)
+        .map(|t| {
+            let address = server.address();
+            let script = play.quiet_script();
+            thread::spawn(move || -> Result<()> {
+                for round in 0..rounds {
+                    let bytes = 1 + t * 1000 + round * 7;
+                    let mut client =
+                        Client::connect_to(&format!("T{t}"), address, Arc::clone(&script))?;
+                    client.send_quietly(request(&format!("/big?bytes={bytes}")).as_bytes())?;
+                    let answer = client.answer_quietly()?;
+                    if answer.body.len() != bytes {
+                        return trouble(format!(
+                            "asked for {bytes} bytes, got {}: somebody else's answer",
+                            answer.body.len()
+                        ));
+                    }
+                    is_pattern(&answer.body)?;
+                    if round % 5 == 4 {
+                        client.reset()?;
+                    }
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().map_err(|_| Trouble("a client panicked".to_string()))??;
+    }
+    Ok(())
+}
+
+/// Waits until every client's descriptor is closed, and returns the trace.
+fn settle(server: &Server) -> Result<Vec<Record>> {
+    server.wait_for("all clients to be closed", |records| {
+        let accepted = records.iter().filter(|r| r.accepted().is_some()).count();
+        let client = |r: &&Record| r.is_call("close") && r.role.as_deref() == Some("client");
+        (records.iter().filter(client).count() == accepted).then(|| records.to_vec())
+    })
+}
+
+pub(super) fn churn(play: &Play) -> Result<Seen> {
+    let server = play.start(&[])?;
+    play.say("4 clients at a time come and go, each wants a length of its own");
+    come_and_go(play, &server, 25)?;
+    let records = settle(&server)?;
+    let mut numbers: Vec<i32> = records.iter().filter_map(Record::accepted).collect();
+    let connections = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    play.finish(server)?;
+    match numbers.len() < connections {
+        true => works("100 connections, fewer numbers, every answer its own"),
+        false => trouble("no descriptor was used twice"),
+    }
+}
+
+pub(super) fn one_owner(play: &Play) -> Result<Seen> {
+    let server = play.start(&["--workers", "4"])?;
+    play.say("4 clients at a time come and go, with 4 workers");
+    come_and_go(play, &server, 25)?;
+    settle(&server)?;
+    let records = play.finish(server)?;
+    let mut workers: Vec<&str> =
+        records.iter().filter(|r| r.call == "took").map(|r| r.thread.as_str()).collect();
+    let hands = workers.len();
+    workers.sort_unstable();
+    workers.dedup();
+    match (hands, workers.len()) {
+        (100.., 2..) => works("every hand-over had one owner (checked on every recorded run)"),
+        (h, w) => trouble(format!("{h} hand-overs to {w} workers: not enough to tell")),
+    }
+}
+
+pub(super) fn descriptors_back(play: &Play) -> Result<Seen> {
+    let server = play.start(&[])?;
+    is_hello(&play.connect("A", &server)?.ask("/")?)?;
+    let before = open_descriptors(&settle(&server)?);
+    come_and_go(play, &server, 10)?;
+    let after = open_descriptors(&settle(&server)?);
+    let others = super::signals::open_by_proc(server.pid());
+    play.finish(server)?;
+    match (after == before, others) {
+        (true, Some(n)) if n as i64 != after + 3 => {
+            trouble(format!("the trace says {after} and the system {n} (with fds 0 to 2)"))
+        }
+        (true, _) => works("as many open descriptors as before"),
+        (false, _) => trouble(format!("{before} descriptors before, {after} after")),
+    }
+}

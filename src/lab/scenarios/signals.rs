@@ -1,0 +1,120 @@
+//! Signals that come at odd moments.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::requests::is_hello;
+use super::{How, Seen, fails, works};
+use crate::lab::client::{request, take_answer};
+use crate::lab::{Client, Play, Result, Trouble, trouble};
+use crate::sys;
+
+/// How many descriptors the process has, as Linux's /proc counts them.
+pub(super) fn open_by_proc(pid: u32) -> Option<usize> {
+    Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
+pub(super) fn eintr(play: &Play) -> Result<Seen> {
+    let server = play.start(&[])?;
+    let mut interrupted = 0;
+    for _ in 0..3 {
+        server.wait_until_asleep()?;
+        let mark = server.mark();
+        play.say("the server is stopped and goes on (SIGSTOP, SIGCONT)");
+        server.freeze()?;
+        server.thaw()?;
+        if play.stage.has_queue() {
+            // Linux ends the wait with EINTR, though no handler is installed;
+            // libkqueue may start it again by itself.
+            let woke = |r: &crate::lab::Record| r.seq > mark && r.failed(wait_name(), "EINTR");
+            if cfg!(epoll) {
+                server.wait_record("the wait to end with EINTR", mark, woke)?;
+            }
+            interrupted += server.records().iter().filter(|r| woke(r)).count();
+        }
+        is_hello(&play.connect("A", &server)?.ask("/")?)?;
+    }
+    play.finish(server)?;
+    match (play.stage.has_queue() && cfg!(epoll), interrupted) {
+        (true, 0) => trouble("no wait was interrupted"),
+        (true, _) => {
+            works("the wait returned EINTR, the loop went on, the next client is answered")
+        }
+        (false, _) => works("the sleeping call goes on, the next client is answered"),
+    }
+}
+
+fn wait_name() -> &'static str {
+    if cfg!(epoll) { "epoll_wait" } else { "kevent" }
+}
+
+pub(super) fn stop_by_worker(play: &Play) -> Result<Seen> {
+    let mut server = play.start(&["--workers", "2"])?;
+    let worker = server.wait_for("a worker to wait for work", |records| {
+        records.iter().find(|r| r.is_step("waiting for work")).map(|r| r.tid)
+    })?;
+    server.wait_until_asleep()?;
+    play.say("SIGTERM to the thread of a worker");
+    sys::send_signal_to_thread(server.pid(), worker, libc::SIGTERM)?;
+    let Ok((usage, _)) = server.wait_for_end() else {
+        return fails(How::Deaf, "main sleeps on");
+    };
+    play.finish(server)?;
+    match usage.exit {
+        Some(0) => works("main wakes up, stops, exits with 0"),
+        _ => trouble(format!("it ended with {usage:?}")),
+    }
+}
+
+pub(super) fn stop_under_load(play: &Play) -> Result<Seen> {
+    let mut server = play.start(&["--workers", "2"])?;
+    play.say("4 clients ask as fast as they can; meanwhile SIGSTOP, SIGCONT, then SIGINT");
+    let clients: Vec<_> = (0..4)
+        .map(|n| {
+            let (address, script) = (server.address(), play.quiet_script());
+            thread::spawn(move || -> Result<usize> {
+                let mut client =
+                    Client::connect_to(&format!("L{n}"), address, Arc::clone(&script))?;
+                let mut answers = 0;
+                loop {
+                    if client.send_quietly(request("/big?bytes=3000").as_bytes()).is_err() {
+                        break; // closed between two requests
+                    }
+                    match client.answer_quietly() {
+                        Ok(answer) if answer.body.len() == 3000 => answers += 1,
+                        Ok(answer) => return trouble(format!("{} bytes", answer.body.len())),
+                        // Closed: fine if not a byte of a further answer came.
+                        Err(_) => break,
+                    }
+                }
+                let (bytes, _) = client.rest()?;
+                match take_answer(&bytes) {
+                    _ if bytes.is_empty() => Ok(answers),
+                    _ => trouble(format!("{} bytes of an answer that was cut off", bytes.len())),
+                }
+            })
+        })
+        .collect();
+    let writes = |n: usize| {
+        move |records: &[crate::lab::Record]| {
+            (records.iter().filter(|r| r.is_call("write")).count() >= n).then_some(())
+        }
+    };
+    for n in [50, 100, 150] {
+        server.wait_for("some answers", writes(n))?;
+        server.freeze()?;
+        server.thaw()?;
+    }
+    server.wait_for("more answers", writes(200))?;
+    server.signal(libc::SIGINT)?;
+    let (usage, _) = server.wait_for_end()?;
+    let mut answers = 0;
+    for client in clients {
+        answers += client.join().map_err(|_| Trouble("a client panicked".to_string()))??;
+    }
+    play.finish(server)?;
+    match (usage.exit, answers) {
+        (Some(0), 150..) => works("every answer that was begun is whole; exit status 0"),
+        other => trouble(format!("exit and answers: {other:?}")),
+    }
+}
