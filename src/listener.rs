@@ -74,14 +74,14 @@ impl Listener {
         &self.socket
     }
 
-    /// Has the queue say when somebody is waiting: level-triggered, so that it
-    /// says so again while somebody still is.
+    /// Has the queue say when somebody is waiting; in [`Mode::Level`] it says so
+    /// again while somebody still is.
     ///
     /// # Errors
     /// Those of [`Queue::add`].
     #[track_caller]
-    pub fn watch(&self, queue: &Queue) -> Result<(), Failure> {
-        let watch = queue.add(&self.socket, self.token, Want::Read, Mode::Level);
+    pub fn watch(&self, queue: &Queue, mode: Mode) -> Result<(), Failure> {
+        let watch = queue.add(&self.socket, self.token, Want::Read, mode);
         watch.trying("watch the listener")
     }
 
@@ -112,7 +112,7 @@ impl Listener {
             return Ok(());
         }
         self.paused_until = None;
-        self.watch(queue)
+        self.watch(queue, Mode::Level)
     }
 
     /// How long the next wait may last: until the pause is over, if there is

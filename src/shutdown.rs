@@ -43,18 +43,26 @@ impl Stop {
     /// # Errors
     /// `EMFILE`, or what sigaction(2) says.
     #[track_caller]
-    pub fn on_signals(queue: &Queue) -> Result<Stop, Failure> {
+    pub fn on_signals() -> Result<Stop, Failure> {
         let (watched, waker) = wake_up().trying("open a socket pair for the wake-up")?;
         let requested = Arc::new(AtomicBool::new(false));
         let install = |signal| install(signal, &requested, &waker);
         let writers = [SIGINT, SIGTERM].into_iter().map(install).collect::<io::Result<_>>();
         let writers = writers.trying("install a signal handler")?;
         let token = Token::new(&watched);
-        let watch = queue.add(&watched, token, Want::Read, Mode::Level);
-        watch.trying("watch the wake-up")?;
         Ok(Stop { requested, token, watched, waker, writers })
     }
     // ANCHOR_END: on_signals
+
+    /// Has main's wait return when a signal, or a worker, has written.
+    ///
+    /// # Errors
+    /// Those of [`Queue::add`].
+    #[track_caller]
+    pub fn watch(&self, queue: &Queue) -> Result<(), Failure> {
+        let watch = queue.add(&self.watched, self.token, Want::Read, Mode::Level);
+        watch.trying("watch the wake-up")
+    }
 
     /// Whether a stop was asked for.
     pub fn is_requested(&self) -> bool {

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 fn serve(options: &Options) -> Result<ExitCode, Failure> {
     let listener = Listener::open(options.address)?;
     let mut server = Server::new()?;
-    listener.watch(&server.queue)?;
+    listener.watch(&server.queue, Mode::Level)?;
     listener.announce()?;
 
     let mut events = Events::with_capacity(256);

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn serve(options: &Options) -> Result<ExitCode, Failure> {
     let mut listener = Listener::open(options.address)?;
     let server = Arc::new(Server::new()?);
-    listener.watch(&server.queue)?;
+    listener.watch(&server.queue, Mode::Level)?;
 
     let shared = Arc::clone(&server);
     let _workers =

@@ -31,7 +31,7 @@ fn serve(options: &Options) -> Result<ExitCode, Failure> {
     log::check("raise the limit on descriptors", sys::raise_descriptor_limit().map(drop));
     let mut listener = Listener::open(options.address)?;
     let server = Arc::new(Server::new()?);
-    listener.watch(&server.queue)?;
+    listener.watch(&server.queue, Mode::Level)?;
     sys::set_cloexec(listener.socket()).trying("set FD_CLOEXEC")?;
 
     let shared = Arc::clone(&server);
@@ -69,7 +69,8 @@ struct Server {
 impl Server {
     fn new() -> Result<Server, Failure> {
         let queue = Queue::new().trying("open the event queue")?;
-        let stop = Stop::on_signals(&queue)?; // before there are threads
+        let stop = Stop::on_signals()?; // before there are threads
+        stop.watch(&queue)?;
         Ok(Server { queue, stop, clients: Table::new(), jobs: Jobs::new() })
     }
 

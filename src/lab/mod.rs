@@ -8,12 +8,16 @@
 //! a fixed time; a clock only says when to give up ([`PATIENCE`]), and giving up
 //! is a failure of the run, never an observation.
 
+pub mod broken;
 pub mod client;
 pub mod invariants;
+pub mod matrix;
 pub mod record;
 pub mod scenarios;
 pub mod server;
 pub mod stages;
+pub mod story;
+pub mod strace;
 
 use std::fmt;
 use std::io;

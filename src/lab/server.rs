@@ -48,7 +48,7 @@ impl Server {
         show_trace: bool,
     ) -> Result<Server> {
         let mut command = Command::new(program);
-        command.args(["--port", "0", "--trace=json"]).args(args);
+        command.args(args).args(["--port", "0", "--trace=json"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::prepare(&mut command, descriptors);
         let mut child = super::client::alone(|| command.spawn())
@@ -73,6 +73,24 @@ impl Server {
         };
         server.address = address;
         Ok(server)
+    }
+
+    /// Starts a stage by way of another program, which is given all of `args`.
+    pub fn start_under(program: &Path, args: &[&str]) -> Result<Server> {
+        Server::start(program, args, None, false)
+    }
+
+    /// The process id that the trace's header names; not ours if it was started
+    /// by way of another program.
+    ///
+    /// # Errors
+    /// There is no header.
+    pub fn traced_pid(&self) -> Result<u32> {
+        let seen = self.observed.lock();
+        let header =
+            seen.lines.iter().find_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
+        let pid = header.and_then(|h| h["pid"].as_u64());
+        pid.map(|pid| pid as u32).ok_or_else(|| Trouble("the trace has no header".to_string()))
     }
 
     /// Where it listens.
@@ -244,6 +262,12 @@ impl Server {
 
     fn kill(&mut self) {
         if !self.ended {
+            // Started by way of strace: the stage would outlive it.
+            if let Ok(pid) = self.traced_pid()
+                && pid != self.pid()
+            {
+                let _ = sys::send_signal(pid, libc::SIGKILL);
+            }
             let _ = self.child.kill();
             let _ = sys::wait_until_ended(self.pid());
             self.ended = true;

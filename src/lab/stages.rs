@@ -1,7 +1,7 @@
 //! The seven stages, as the lab knows them: names, programs, abilities.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Result, Trouble};
@@ -63,12 +63,13 @@ impl Stage {
         self >= Stage::Ch06
     }
 
-    /// Its program, built if need be: beside the program that is running now.
+    /// Its program, built if need be, beside the program that is running now.
     ///
     /// # Errors
     /// What cargo said.
     pub fn program(self) -> Result<PathBuf> {
-        build(self.name(), None)
+        let target = profile_dir()?.parent().map(Path::to_path_buf).ok_or_else(not_cargos)?;
+        build_in(self.name(), Path::new(env!("CARGO_MANIFEST_DIR")), &target)
     }
 }
 
@@ -78,34 +79,37 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Has cargo build a binary as this program was built (profile, features,
-/// target folder), in this package or in a copy of it, and says where it is.
-pub(super) fn build(name: &str, package: Option<&std::path::Path>) -> Result<PathBuf> {
+fn not_cargos() -> Trouble {
+    Trouble("this program does not stand in cargo's target folder".to_string())
+}
+
+/// `target/debug`, for `target/debug/lab` and for `target/debug/deps/matrix-0123`.
+fn profile_dir() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
-    let not_cargos = || Trouble(format!("{} is not in cargo's target folder", here.display()));
-    // target/debug/lab, or target/debug/deps/matrix-0123456789abcdef for a test.
-    let mut profile_dir = here.parent().ok_or_else(not_cargos)?;
-    if profile_dir.ends_with("deps") {
-        profile_dir = profile_dir.parent().ok_or_else(not_cargos)?;
+    let dir = here.parent().ok_or_else(not_cargos)?;
+    match dir.ends_with("deps") {
+        true => dir.parent().map(Path::to_path_buf).ok_or_else(not_cargos),
+        false => Ok(dir.to_path_buf()),
     }
-    let manifest_dir = package.unwrap_or(std::path::Path::new(env!("CARGO_MANIFEST_DIR")));
-    let profile = match profile_dir.file_name().and_then(|n| n.to_str()) {
-        Some("debug") => "dev",
-        Some(other) => other,
-        None => return Err(not_cargos()),
-    };
-    let target_dir = profile_dir.parent().ok_or_else(not_cargos)?;
+}
+
+/// Has cargo build a binary of `package` as this program was built (profile,
+/// features), and says where it is.
+pub(super) fn build_in(name: &str, package: &Path, target: &Path) -> Result<PathBuf> {
+    let dir = profile_dir()?;
+    let dir = dir.file_name().and_then(|n| n.to_str()).ok_or_else(not_cargos)?;
+    let profile = if dir == "debug" { "dev" } else { dir };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--bin", name, "--profile", profile]);
-    command.arg("--manifest-path").arg(manifest_dir.join("Cargo.toml"));
-    command.arg("--target-dir").arg(target_dir);
+    command.arg("--manifest-path").arg(package.join("Cargo.toml"));
+    command.arg("--target-dir").arg(target);
     if cfg!(feature = "libkqueue") {
         command.args(["--features", "libkqueue"]);
     }
     let status = command.status().map_err(|e| Trouble(format!("cannot run cargo: {e}")))?;
     match status.success() {
-        true => Ok(profile_dir.join(name)),
+        true => Ok(target.join(dir).join(name)),
         false => Err(Trouble(format!("cargo could not build {name}"))),
     }
 }

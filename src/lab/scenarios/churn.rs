@@ -151,6 +151,38 @@ pub(super) fn endless_sender(play: &Play) -> Result<Seen> {
     }
 }
 
+pub(super) fn all_busy(play: &Play) -> Result<Seen> {
+    let server = play.start(&["--workers", "2"])?;
+    let mut slow = Vec::new();
+    for name in ["A", "B"] {
+        let mut client = play.connect(name, &server)?;
+        client.get("/slow?ms=250")?;
+        slow.push(client);
+    }
+    server.wait_for("both workers to be busy", |records| {
+        (records.iter().filter(|r| r.is_step("handler sleeps")).count() == 2).then_some(())
+    })?;
+    let mut c = play.connect("C", &server)?;
+    let fd = server.fd_of(c.local())?;
+    c.get("/")?;
+    is_hello(&c.answer()?)?;
+    for client in &mut slow {
+        client.answer()?;
+    }
+    let queued = |r: &&Record| r.is_step("queued") && r.fd == Some(fd);
+    match server.records().iter().filter(queued).count() {
+        1 => {
+            play.finish(server)?;
+            works("its descriptor is queued once, and answered when a worker is free")
+        }
+        n @ 1000.. => {
+            play.say(format_args!("its descriptor was queued {n} times"));
+            fails(How::TwoOwners, "its descriptor is queued thousands of times while it waits")
+        }
+        n => trouble(format!("queued {n} times")),
+    }
+}
+
 /// Clients come and go, each with an answer of a length of its own.
 fn come_and_go(play: &Play, server: &Server, rounds: usize) -> Result<()> {
     let threads: Vec<_> = (0..4)

@@ -54,9 +54,21 @@ pub(super) fn stop_by_worker(play: &Play) -> Result<Seen> {
     server.wait_until_asleep()?;
     play.say("SIGTERM to the thread of a worker");
     sys::send_signal_to_thread(server.pid(), worker, libc::SIGTERM)?;
-    let Ok((usage, _)) = server.wait_for_end() else {
-        return fails(How::Deaf, "main sleeps on");
-    };
+    let mark = server.mark();
+    let suspect = sys::monotonic_us() + 1_000_000;
+    let stops = server.wait_for("main to stop, or to sleep on", |records| {
+        let woke = records.iter().any(|r| r.seq > mark && r.is_wait());
+        (woke || sys::monotonic_us() > suspect).then_some(woke)
+    })?;
+    if !stops {
+        // The proof: what wakes main is somebody else's connection.
+        let _b = play.connect("B", &server)?;
+        let woke = server.wait_record("main to wake up", mark, Record::is_wait)?;
+        if !woke.note.contains("wake") {
+            return fails(How::Deaf, "main slept on until the next client came");
+        }
+    }
+    let (usage, _) = server.wait_for_end()?;
     play.finish(server)?;
     match usage.exit {
         Some(0) => works("main wakes up, stops, exits with 0"),
