@@ -15,7 +15,7 @@ pub(super) fn burst(play: &Play) -> Result<Seen> {
     const BURST: usize = 100;
     let server = play.start(&[])?;
     let mut probe = play.connect("P", &server)?;
-    server.fd_of(probe.local())?;
+    let probe_fd = server.fd_of(probe.local())?;
     server.wait_until_asleep()?;
     let mark = server.mark();
     play.say("the server is stopped (SIGSTOP) while 100 clients connect, then goes on");
@@ -43,6 +43,7 @@ pub(super) fn burst(play: &Play) -> Result<Seen> {
         // reported again and again, it would be accepted from then, too.
         let before = accepted_of(&server.records());
         is_hello(&probe.ask("/")?)?;
+        server.wait_record("the probe's answer", mark, |r| r.did("write", probe_fd))?;
         server.wait_until_quiet()?;
         if accepted_of(&server.records()) != before {
             return trouble("main slept, and yet went on accepting");
