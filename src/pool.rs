@@ -58,7 +58,9 @@ impl<T: Job> Jobs<T> {
         // A loop, because a condition variable may wake without a reason, and
         // because another worker may have been quicker.
         while state.queue.is_empty() && !state.closed {
-            waiting.get_or_insert_with(|| trace::step_enters("waiting for work", ""));
+            if waiting.is_none() {
+                waiting = Some(trace::step_enters("waiting for work", ""));
+            }
             state = match self.changed.wait(state) {
                 Ok(state) => state,
                 Err(poisoned) => poisoned.into_inner(),

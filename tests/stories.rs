@@ -55,7 +55,8 @@ fn hash_of_sources() -> String {
     let mut hash = siphasher::sip::SipHasher13::new();
     for file in files {
         let name = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
-        let concerns = !name.contains("/tests") && !name.starts_with("src/bin") && !name.contains("exercise");
+        let concerns =
+            !name.contains("/tests") && !name.starts_with("src/bin") && !name.contains("exercise");
         let concerns = concerns && (!name.starts_with("src/lab") || name.ends_with("story.rs"));
         if !concerns || name.ends_with("epoll.rs") {
             continue;

@@ -218,12 +218,13 @@ fn come_and_go(play: &Play, server: &Server, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// Waits until every client's descriptor is closed, and returns the trace.
-fn settle(server: &Server) -> Result<Vec<Record>> {
+/// Waits until `count` clients have come and all are closed; returns the trace.
+fn settle(server: &Server, count: usize) -> Result<Vec<Record>> {
     server.wait_for("all clients to be closed", |records| {
         let accepted = records.iter().filter(|r| r.accepted().is_some()).count();
         let client = |r: &&Record| r.is_call("close") && r.role.as_deref() == Some("client");
-        (records.iter().filter(client).count() == accepted).then(|| records.to_vec())
+        let closed = records.iter().filter(client).count();
+        (accepted == count && closed == count).then(|| records.to_vec())
     })
 }
 
@@ -231,7 +232,7 @@ pub(super) fn churn(play: &Play) -> Result<Seen> {
     let server = play.start(&[])?;
     play.say("4 clients at a time come and go, each wants a length of its own");
     come_and_go(play, &server, 25)?;
-    let records = settle(&server)?;
+    let records = settle(&server, 100)?;
     let mut numbers: Vec<i32> = records.iter().filter_map(Record::accepted).collect();
     let connections = numbers.len();
     numbers.sort_unstable();
@@ -247,7 +248,7 @@ pub(super) fn one_owner(play: &Play) -> Result<Seen> {
     let server = play.start(&["--workers", "4"])?;
     play.say("4 clients at a time come and go, with 4 workers");
     come_and_go(play, &server, 25)?;
-    settle(&server)?;
+    settle(&server, 100)?;
     let records = play.finish(server)?;
     let mut workers: Vec<&str> =
         records.iter().filter(|r| r.call == "took").map(|r| r.thread.as_str()).collect();
@@ -263,10 +264,10 @@ pub(super) fn one_owner(play: &Play) -> Result<Seen> {
 pub(super) fn descriptors_back(play: &Play) -> Result<Seen> {
     let server = play.start(&[])?;
     is_hello(&play.connect("A", &server)?.ask("/")?)?;
-    let before = open_descriptors(&settle(&server)?);
+    let before = open_descriptors(&settle(&server, 1)?);
     let by_proc = super::signals::open_by_proc(server.pid());
     come_and_go(play, &server, 10)?;
-    let after = open_descriptors(&settle(&server)?);
+    let after = open_descriptors(&settle(&server, 41)?);
     let by_proc_after = super::signals::open_by_proc(server.pid());
     play.finish(server)?;
     match (after == before, by_proc == by_proc_after) {

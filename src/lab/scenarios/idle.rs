@@ -61,12 +61,11 @@ pub(super) fn silent_client(play: &Play) -> Result<Seen> {
 
 pub(super) fn idle(play: &Play) -> Result<Seen> {
     let server = play.start(&[])?;
-    is_hello(&play.connect("A", &server)?.ask("/")?)?;
-    let fds: Vec<i32> = server.records().iter().filter_map(Record::accepted).collect();
-    let closed = server.wait_for("A to be gone", |records| {
-        let last = records.iter().rev().find(|r| r.did("close", fds[0]))?;
-        Some(last.seq)
-    })?;
+    let mut a = play.connect("A", &server)?;
+    let fd = server.fd_of(a.local())?;
+    is_hello(&a.ask("/")?)?;
+    a.close();
+    let closed = server.wait_record("A to be closed", 0, |r| r.did("close", fd))?.seq;
     play.say("now nobody is connected");
     // Either all its threads fall asleep, or a thousand equal turns go by.
     let asleep = server.wait_for("sleep or a thousand turns", |records| {
