@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub fn main(stage: Stage, serve: impl FnOnce(&Options) -> Result<ExitCode, Failu
             return ExitCode::SUCCESS;
         }
         Err(wrong) => {
+            // One line stays one line, whatever was typed.
+            let wrong = wrong.replace(char::is_control, " ");
             log::line(format_args!("{}: {wrong}", stage.name));
             log::line(format_args!("Try {} --help", stage.name));
             return ExitCode::from(2);
@@ -218,8 +220,16 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
+    // ::1:80 is an address as it stands; who writes so means [::1]:80.
+    let unbracketed = text.rsplit_once(':').and_then(|(ip, port)| {
+        let (ip, port) = (ip.parse::<Ipv6Addr>().ok()?, port.parse::<u16>().ok()?);
+        Some(SocketAddr::from((ip, port)))
+    });
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let advice = match bare.parse::<IpAddr>() {
+        _ if unbracketed.is_some_and(|a| !a.ip().is_unspecified()) => {
+            unbracketed.map_or(String::new(), |a| format!("; did you mean {a}?"))
+        }
         Ok(IpAddr::V4(ip)) => format!("; did you mean {ip}:{DEFAULT_PORT}?"),
         Ok(IpAddr::V6(ip)) => format!("; did you mean [{ip}]:{DEFAULT_PORT}?"),
         Err(_) => String::new(),
