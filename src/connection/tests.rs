@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 
+use super::buffers::WRITE_SIZE;
 use super::*;
-use crate::http::{Body, demo, pattern};
+use crate::http::{Body, Head, Parsed, demo, pattern};
 
 /// A connection and the client's end of it; neither blocks.
 fn pair(limits: Limits) -> (Connection, Fd) {

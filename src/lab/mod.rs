@@ -12,6 +12,7 @@ pub mod broken;
 pub mod client;
 pub mod invariants;
 pub mod matrix;
+mod observed;
 pub mod record;
 pub mod scenarios;
 pub mod server;

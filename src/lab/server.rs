@@ -1,14 +1,15 @@
 //! A stage as a process of its own, and its trace as it comes in.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::record::Kind;
+use super::observed::{Observed, tail};
+pub use super::observed::{is_quiet, show_record};
 use super::{PATIENCE, Record, Result, Stage, Trouble, trouble};
 use crate::sys;
 
@@ -18,23 +19,6 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     observed: Arc<Observed>,
-    ended: bool,
-}
-
-/// What its stderr has said so far, filled by a thread of its own: a server
-/// whose stderr nobody reads would block as soon as the pipe is full.
-#[derive(Debug, Default)]
-struct Observed {
-    seen: Mutex<Seen>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    records: Vec<Record>,
-    /// Lines that are no records.
-    lines: Vec<String>,
-    /// stderr is closed: the process has ended.
     ended: bool,
 }
 
@@ -285,72 +269,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-impl Observed {
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn drain(&self, stderr: impl Read, show: bool) {
-        let mut reader = BufReader::with_capacity(64 * 1024, stderr);
-        let mut line = String::new();
-        while matches!(reader.read_line(&mut line), Ok(1..)) {
-            let record = Record::parse(&line);
-            if show && let Some(r) = &record {
-                println!("       {}", show_record(r));
-            }
-            let mut seen = self.lock();
-            match record {
-                Some(record) => seen.records.push(record),
-                None => seen.lines.push(line.trim_end().to_string()),
-            }
-            drop(seen);
-            line.clear();
-            // Who waits looks at the whole trace: once per batch will do.
-            if reader.buffer().is_empty() {
-                self.changed.notify_all();
-            }
-        }
-        self.lock().ended = true;
-        self.changed.notify_all();
-    }
-}
-
-/// Whether the last record of every thread says that it sleeps.
-pub fn is_quiet(records: &[Record]) -> bool {
-    let mut last: Vec<&Record> = Vec::new();
-    for record in records.iter().filter(|r| r.kind != Kind::Log) {
-        match last.iter_mut().find(|r| r.tid == record.tid) {
-            Some(place) => *place = record,
-            None => last.push(record),
-        }
-    }
-    !last.is_empty() && last.iter().all(|r| r.is_enter() || r.call == "no more work")
-}
-
-/// A record as `--trace` prints it.
-pub fn show_record(r: &Record) -> String {
-    let errno = r.errno.as_ref().map_or(String::new(), |e| format!(" {e}"));
-    let what = match r.kind {
-        Kind::Call => {
-            let ret = r.ret.unwrap_or(0);
-            format!("{}({}) = {ret}{errno} {}", r.call, r.args, r.note)
-        }
-        Kind::Enter => format!("blocked in: {}({})", r.call, r.args),
-        Kind::Turns => format!("-- {} more turns of: {}", r.times, r.note),
-        Kind::Log => r.note.clone(),
-        _ => {
-            let fd = r.fd.map_or(String::new(), |fd| format!(" {fd}"));
-            format!("-- {}{fd} {}", r.call, r.note)
-        }
-    };
-    format!("[{}] {}", r.thread, what.trim_end())
-}
-
-/// The last records, one a line.
-pub fn tail(records: &[Record], count: usize) -> String {
-    let from = records.len().saturating_sub(count);
-    let lines = records[from..].iter().map(|r| format!("  {}", show_record(r)));
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{Role, role, who};
+use super::roles::{Role, role, who};
 use crate::sys;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,19 +6,19 @@
 //! keeps the rest on both sides. It never waits and never closes itself: who has
 //! it decides what happens next.
 
+mod buffers;
+
 use std::io;
 use std::net::SocketAddr;
 
-use crate::http::{Body, Head, Limits, Method, Parsed, Response};
+use crate::http::{Body, Head, Limits, Method, Response};
 use crate::queue::Token;
 use crate::sys::{self, Fd};
 use crate::table::Client;
+use buffers::{Input, Output};
 
 /// How much one `read` asks for.
 pub const READ_SIZE: usize = 16 * 1024;
-
-/// Answers are gathered up to this size, then written at once.
-const WRITE_SIZE: usize = 64 * 1024;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -32,30 +32,6 @@ pub struct Connection {
     output: Output,
     /// Nothing more will be answered; close once the output is written.
     closing: bool,
-}
-
-/// Bytes read.
-#[derive(Debug, Default)]
-struct Input {
-    bytes: Vec<u8>,
-    /// Those before this position belong to requests already answered.
-    start: usize,
-    /// The head at `start`, once it is complete (its body may not be), or why
-    /// there is none.
-    head: Option<Result<Head, Response>>,
-    /// The client will send no more (`read` returned 0).
-    ended: bool,
-}
-
-/// Bytes to write.
-#[derive(Debug, Default)]
-struct Output {
-    bytes: Vec<u8>,
-    /// Those before this position are written.
-    start: usize,
-    /// What follows them, and how much of it has been made into bytes. Nothing
-    /// can be answered meanwhile: answers go out in the order of their requests.
-    body: Option<(Body, usize)>,
 }
 
 /// A complete request.
@@ -258,60 +234,6 @@ impl Connection {
     /// client has ended its side and its last complete request is answered.
     pub fn is_finished(&self) -> bool {
         self.closing || self.input.ended
-    }
-}
-
-impl Input {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn has_request(&mut self, limits: &Limits) -> bool {
-        let rest = &self.bytes[self.start..];
-        if self.head.is_none() && !rest.is_empty() {
-            self.head = match Head::parse(rest, limits) {
-                Parsed::Complete(head) => Some(Ok(head)),
-                Parsed::Refused(response) => Some(Err(response)),
-                Parsed::Partial => None,
-            };
-        }
-        match &self.head {
-            Some(Ok(head)) => rest.len() - head.length >= head.body_length,
-            Some(Err(_)) => true,
-            None => false,
-        }
-    }
-}
-
-impl Output {
-    fn is_empty(&self) -> bool {
-        self.start == self.bytes.len() && self.body.is_none()
-    }
-
-    fn is_large(&self) -> bool {
-        self.body.is_some() || self.bytes.len() >= WRITE_SIZE
-    }
-
-    /// Makes the next piece of the body into bytes if all others are written;
-    /// returns whether there are bytes to write.
-    fn refill(&mut self) -> bool {
-        if self.start == self.bytes.len() {
-            self.bytes.clear();
-            self.start = 0;
-        }
-        if let Some((body, made)) = &mut self.body
-            && self.bytes.len() < WRITE_SIZE
-        {
-            let before = self.bytes.len();
-            body.piece(*made, WRITE_SIZE - before, &mut self.bytes);
-            *made += self.bytes.len() - before;
-            if *made == body.len() {
-                self.body = None;
-            }
-        }
-        self.start < self.bytes.len()
     }
 }
 

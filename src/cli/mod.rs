@@ -4,14 +4,16 @@
 //! 2 wrong command line; 3 the drain deadline cut something off; 130 and 143
 //! ended by a second SIGINT or SIGTERM (or by the first, up to chapter 6).
 
+mod failure;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{log, queue, sys, trace};
+use crate::{log, queue, trace};
+pub use failure::{Failure, Trying};
 
 /// What a stage is called and which options beyond the common ones it knows.
 #[derive(Debug, Clone, Copy)]
@@ -89,51 +91,6 @@ pub fn announce(address: SocketAddr) {
     let line = format!("listening on http://{address}\n");
     let mut out = io::stdout().lock();
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Why a server could not start or go on: what was tried, and what happened.
-#[derive(Debug)]
-pub struct Failure {
-    tried: String,
-    error: io::Error,
-}
-
-/// Says what was tried when a call fails.
-pub trait Trying<T> {
-    /// `bind(…).trying("bind to 127.0.0.1:80")?`
-    ///
-    /// # Errors
-    /// The same error, with the words.
-    fn trying(self, what: impl fmt::Display) -> Result<T, Failure>;
-}
-
-impl<T> Trying<T> for io::Result<T> {
-    fn trying(self, what: impl fmt::Display) -> Result<T, Failure> {
-        self.map_err(|error| Failure { tried: what.to_string(), error })
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.tried, sys::describe(&self.error))?;
-        let advice = match self.error.raw_os_error() {
-            Some(libc::EADDRINUSE) => {
-                "another program listens there; stop it, or choose a port with --port N (0: any free one)"
-            }
-            Some(libc::EADDRNOTAVAIL) => {
-                "this machine has no such address; try --addr 127.0.0.1:8080"
-            }
-            Some(libc::EACCES | libc::EPERM) => {
-                "ports below 1024 need a privilege; choose one above with --port N"
-            }
-            Some(libc::EAFNOSUPPORT) => "this system has no IPv6; try --addr 127.0.0.1:8080",
-            Some(libc::EMFILE) => {
-                "the limit on open descriptors is too low; raise it with `ulimit -n 1024`"
-            }
-            _ => return Ok(()),
-        };
-        write!(f, "; {advice}")
-    }
 }
 
 enum Asked {
@@ -275,50 +232,4 @@ fn help(stage: &Stage) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STAGE: Stage = Stage { name: "x", about: "", has_workers: true, drains: true };
-
-    fn asked(args: &[&str]) -> Result<Options, String> {
-        match parse(&STAGE, args.iter().map(OsString::from))? {
-            Asked::Serve(options) => Ok(options),
-            Asked::Print(text) => Err(text),
-        }
-    }
-
-    #[test]
-    fn the_port_wins_over_that_of_the_address_in_any_order() {
-        for args in [["--addr", "[::1]:1", "--port", "2"], ["--port", "2", "--addr", "[::1]:1"]] {
-            assert_eq!(asked(&args).unwrap().address, "[::1]:2".parse().unwrap());
-        }
-    }
-
-    #[test]
-    fn localhost_is_the_one_name_known() {
-        assert_eq!(
-            asked(&["--addr", "localhost:1"]).unwrap().address,
-            "127.0.0.1:1".parse().unwrap()
-        );
-        assert!(asked(&["--addr", "example.org:1"]).is_err());
-    }
-
-    #[test]
-    fn an_address_without_a_port_gets_advice() {
-        assert!(asked(&["--addr", "::1"]).unwrap_err().contains("did you mean [::1]:8080?"));
-        assert!(
-            asked(&["--addr", "10.0.0.1"]).unwrap_err().contains("did you mean 10.0.0.1:8080?")
-        );
-    }
-
-    #[test]
-    fn seconds_may_be_fractions_and_nothing_odd() {
-        assert_eq!(
-            asked(&["--drain-timeout", "0.5"]).unwrap().drain_timeout,
-            Duration::from_millis(500)
-        );
-        for odd in ["-1", "NaN", "inf", "", "1e9"] {
-            assert!(asked(&["--drain-timeout", odd]).is_err(), "{odd}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,92 @@
+//! What a server has said so far.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::Record;
+use super::record::Kind;
+
+/// What its stderr has said so far, filled by a thread of its own: a server
+/// whose stderr nobody reads would block as soon as the pipe is full.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    pub(super) seen: Mutex<Seen>,
+    pub(super) changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) records: Vec<Record>,
+    /// Lines that are no records.
+    pub(super) lines: Vec<String>,
+    /// stderr is closed: the process has ended.
+    pub(super) ended: bool,
+}
+
+impl Observed {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn drain(&self, stderr: impl Read, show: bool) {
+        let mut reader = BufReader::with_capacity(64 * 1024, stderr);
+        let mut line = String::new();
+        while matches!(reader.read_line(&mut line), Ok(1..)) {
+            let record = Record::parse(&line);
+            if show && let Some(r) = &record {
+                println!("       {}", show_record(r));
+            }
+            let mut seen = self.lock();
+            match record {
+                Some(record) => seen.records.push(record),
+                None => seen.lines.push(line.trim_end().to_string()),
+            }
+            drop(seen);
+            line.clear();
+            // Who waits looks at the whole trace: once per batch will do.
+            if reader.buffer().is_empty() {
+                self.changed.notify_all();
+            }
+        }
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Whether the last record of every thread says that it sleeps.
+pub fn is_quiet(records: &[Record]) -> bool {
+    let mut last: Vec<&Record> = Vec::new();
+    for record in records.iter().filter(|r| r.kind != Kind::Log) {
+        match last.iter_mut().find(|r| r.tid == record.tid) {
+            Some(place) => *place = record,
+            None => last.push(record),
+        }
+    }
+    !last.is_empty() && last.iter().all(|r| r.is_enter() || r.call == "no more work")
+}
+
+/// A record as `--trace` prints it.
+pub fn show_record(r: &Record) -> String {
+    let errno = r.errno.as_ref().map_or(String::new(), |e| format!(" {e}"));
+    let what = match r.kind {
+        Kind::Call => {
+            let ret = r.ret.unwrap_or(0);
+            format!("{}({}) = {ret}{errno} {}", r.call, r.args, r.note)
+        }
+        Kind::Enter => format!("blocked in: {}({})", r.call, r.args),
+        Kind::Turns => format!("-- {} more turns of: {}", r.times, r.note),
+        Kind::Log => r.note.clone(),
+        _ => {
+            let fd = r.fd.map_or(String::new(), |fd| format!(" {fd}"));
+            format!("-- {}{fd} {}", r.call, r.note)
+        }
+    };
+    format!("[{}] {}", r.thread, what.trim_end())
+}
+
+/// The last records, one a line.
+pub fn tail(records: &[Record], count: usize) -> String {
+    let from = records.len().saturating_sub(count);
+    let lines = records[from..].iter().map(|r| format!("  {}", show_record(r)));
+    lines.collect::<Vec<_>>().join("\n")
+}
