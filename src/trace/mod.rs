@@ -4,7 +4,7 @@
 //! A wrapper in [`crate::sys`] or [`crate::queue`] announces a call, makes it,
 //! and hands over the result:
 //!
-//! ```ignore
+//! ```text
 //! let call = trace::receives("accept").fd(3).may_sleep(true).start(|| "3".to_string());
 //! let result = check(unsafe { libc::accept(…) });
 //! call.end(result)
