@@ -121,6 +121,15 @@ fn mirror(from: &Path, to: &Path) -> Result<()> {
         return write_if_new(to, &fs::read(from)?);
     }
     if from.is_dir() {
+        // What has gone from the sources must go from the copy.
+        for old in fs::read_dir(to).into_iter().flatten().flatten() {
+            let path = old.path();
+            match (from.join(old.file_name()).exists(), path.is_dir()) {
+                (true, _) => {}
+                (false, true) => fs::remove_dir_all(&path)?,
+                (false, false) => fs::remove_file(&path)?,
+            }
+        }
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             mirror(&entry.path(), &to.join(entry.file_name()))?;
