@@ -203,6 +203,7 @@ impl Server {
 // ANCHOR: end
 /// Ends the workers, then closes what is left.
 fn end(server: Arc<Server>, workers: Pool) -> ExitCode {
+    server.dismiss(server.clients.take_idle());
     let cut = server.clients.len();
     server.dismiss(server.clients.take_all());
     if server.clients.shut_down_the_rest() == 0 {

@@ -174,7 +174,15 @@ impl Play {
 
     /// Ends the server, checks the invariants on its whole trace, and keeps it.
     pub fn finish(&self, server: Server) -> Result<Vec<Record>> {
-        let records = server.finish(self.stage)?;
+        let (usage, records) = server.finish(self.stage)?;
+        if let Some(used) = usage {
+            let (user, system) = (used.user_us / 1000, used.system_us / 1000);
+            let waits = records.iter().filter(|r| r.is_wait()).count();
+            self.say(format_args!(
+                "the server has ended: {} records, {waits} waits, CPU {user} ms user, {system} ms system",
+                records.len(),
+            ));
+        }
         invariants::check(&records)?;
         self.finished.lock().unwrap_or_else(|e| e.into_inner()).push(records.clone());
         Ok(records)

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::observed::{Observed, tail};
+use super::observed::{Observed, tail, without_gaps};
 pub use super::observed::{is_quiet, show_record};
 use super::{PATIENCE, Record, Result, Stage, Trouble, trouble};
 use crate::sys;
@@ -20,6 +20,8 @@ pub struct Server {
     address: SocketAddr,
     observed: Arc<Observed>,
     ended: bool,
+    /// What it has used, once it has ended.
+    usage: Option<sys::Usage>,
 }
 
 impl Server {
@@ -48,8 +50,13 @@ impl Server {
             BufReader::new(stdout).read_line(&mut line)?;
         }
         let address = line.trim().strip_prefix("listening on http://").and_then(|a| a.parse().ok());
-        let mut server =
-            Server { child, address: SocketAddr::from(([0; 4], 0)), observed, ended: false };
+        let mut server = Server {
+            child,
+            address: SocketAddr::from(([0; 4], 0)),
+            observed,
+            ended: false,
+            usage: None,
+        };
         let Some(address) = address else {
             server.kill();
             let said = server.observed.lock().lines.join("; ");
@@ -227,7 +234,7 @@ impl Server {
         }
         drop(seen);
         let usage = sys::wait_until_ended(self.pid())?;
-        self.ended = true;
+        (self.ended, self.usage) = (true, Some(usage));
         Ok((usage, self.records()))
     }
 
@@ -236,15 +243,21 @@ impl Server {
     ///
     /// # Errors
     /// Its threads do not come to rest.
-    pub fn finish(mut self, stage: Stage) -> Result<Vec<Record>> {
+    pub fn finish(mut self, stage: Stage) -> Result<(Option<sys::Usage>, Vec<Record>)> {
         if !self.ended && stage.has_workers() {
             self.wait_until_quiet()?;
         }
-        self.kill();
-        Ok(self.records())
+        let ended_by_itself = self.ended;
+        let usage = self.kill();
+        let mut records = self.records();
+        if !ended_by_itself && stage.has_workers() {
+            // A thread may have been killed between a call and its record.
+            records.truncate(without_gaps(&records).len());
+        }
+        Ok((usage, records))
     }
 
-    fn kill(&mut self) {
+    fn kill(&mut self) -> Option<sys::Usage> {
         if !self.ended {
             // Started by way of strace: the stage would outlive it.
             if let Ok(pid) = self.traced_pid()
@@ -253,7 +266,7 @@ impl Server {
                 let _ = sys::send_signal(pid, libc::SIGKILL);
             }
             let _ = self.child.kill();
-            let _ = sys::wait_until_ended(self.pid());
+            self.usage = sys::wait_until_ended(self.pid()).ok();
             self.ended = true;
             let mut seen = self.observed.lock();
             let give_up = Instant::now() + PATIENCE;
@@ -262,6 +275,7 @@ impl Server {
                 seen = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
+        self.usage
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn byte_by_byte(play: &Play) -> Result<Seen> {
         }
         status => return trouble(format!("status {status}")),
     }
+    server.wait_record("the answer to be written", 0, |r| r.did("write", fd))?;
     let records = play.finish(server)?;
     match records.iter().filter(|r| r.did("write", fd)).count() {
         1 => works("one answer, after the last byte"),
@@ -121,6 +122,8 @@ pub(super) fn two_in_one(play: &Play) -> Result<Seen> {
     }
     let second = a.answer()?;
     is_pattern(&second.body)?;
+    let fd = server.fd_of(a.local())?;
+    server.wait_record("the answers to be written", 0, |r| r.did("write", fd))?;
     let records = play.finish(server)?;
     let reads = records.iter().filter(|r| r.is_call("read") && r.ret > Some(0)).count();
     match reads {
@@ -233,6 +236,9 @@ pub(super) fn before_rearm(play: &Play) -> Result<Seen> {
     if (first.body.as_slice(), second.body.len()) != (b"slept 60 ms\n", 5) {
         return trouble("the answers are not those asked for");
     }
+    server.wait_for("both answers to be written", |records| {
+        (records.iter().filter(|r| r.did("write", fd)).count() == 2).then_some(())
+    })?;
     let records = play.finish(server)?;
     // The point of the scenario: no read between the sleep and the arming.
     let arm = records.iter().find(|r| {
