@@ -53,6 +53,8 @@ pub struct Record {
     pub fd: Option<i32>,
     pub role: Option<String>,
     pub times: u64,
+    /// Of a count of turns: how many calls one turn makes.
+    pub calls: u64,
     /// What a call on the event queue does: add, rearm, delete, wait.
     pub op: Option<String>,
     pub want: Option<String>,
@@ -103,6 +105,7 @@ impl Record {
             fd: value["fd"].as_i64().map(|fd| fd as i32),
             role: text("role"),
             times: number("times").unwrap_or(0),
+            calls: number("calls").unwrap_or(0),
             op: text("op"),
             want: text("want"),
             mode: text("mode"),

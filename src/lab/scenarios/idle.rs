@@ -130,9 +130,15 @@ pub(super) fn idle_crowd(play: &Play) -> Result<Seen> {
     })?;
     let mut b = play.connect("B", &server)?;
     let fd = server.fd_of(b.local())?;
-    if play.stage.has_queue() {
-        server.wait_until_asleep()?;
+    if !play.stage.has_queue() {
+        // It asks everybody in every turn, whether somebody speaks or not.
+        let turn = server.wait_record("a count of its turns", 0, |r| r.calls >= n as u64)?;
+        is_hello(&b.ask("/")?)?;
+        play.finish(server)?;
+        play.say(format_args!("each turn makes {} calls", turn.calls));
+        return fails(How::PerClient, "each turn of the loop makes a call per idle client");
     }
+    server.wait_until_asleep()?;
     let mark = server.mark();
     is_hello(&b.ask("/")?)?;
     let answered = server.wait_record("B's answer", mark, |r| r.did("write", fd))?.seq;
@@ -140,12 +146,9 @@ pub(super) fn idle_crowd(play: &Play) -> Result<Seen> {
     let count = server.records().iter().filter(between).count() as u64;
     drop(crowd);
     play.finish(server)?;
-    if count >= n as u64 {
-        fails(How::PerClient, format_args!("{count} calls for one request, with {n} idle clients"))
-    } else if count <= 20 {
-        works("at most 20 calls for the active one's request")
-    } else {
-        trouble(format!("{count} calls for one request with {n} idle clients"))
+    match count {
+        0..=20 => works("at most 20 calls for the active one's request"),
+        _ => trouble(format!("{count} calls for one request with {n} idle clients")),
     }
 }
 
