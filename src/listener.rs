@@ -102,6 +102,16 @@ impl Listener {
         self.paused_until = self.paused_until.map(|_| Instant::now());
     }
 
+    /// Ends the pause, if there is one, now.
+    ///
+    /// # Errors
+    /// Those of [`Queue::add`].
+    #[track_caller]
+    pub fn end_pause(&mut self, queue: &Queue) -> Result<(), Failure> {
+        self.cut_pause_short();
+        self.resume(queue)
+    }
+
     /// Watches again when the pause is over.
     ///
     /// # Errors
@@ -113,6 +123,11 @@ impl Listener {
         }
         self.paused_until = None;
         self.watch(queue, Mode::Level)
+    }
+
+    /// Whether somebody may be waiting for whom there was no descriptor.
+    pub fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
     }
 
     /// How long the next wait may last: until the pause is over, if there is

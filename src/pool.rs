@@ -115,7 +115,14 @@ impl Pool {
     where
         F: Fn() + Clone + Send + 'static,
     {
-        let start_one = |n| thread::Builder::new().name(format!("worker-{n}")).spawn(work.clone());
+        let start_one = |n| {
+            let work = work.clone();
+            let body = move || {
+                let _guard = AbortOnPanic;
+                work();
+            };
+            thread::Builder::new().name(format!("worker-{n}")).spawn(body)
+        };
         let workers = (1..=count).map(start_one).collect::<io::Result<_>>()?;
         Ok(Pool { workers })
     }
@@ -123,12 +130,25 @@ impl Pool {
     /// Waits until every worker has ended; close their [`Jobs`] first.
     pub fn join(self) {
         for worker in self.workers {
-            // An error here is a panic of that worker; it has been printed.
+            // It cannot have panicked: that would have ended the process.
             let _ = worker.join();
         }
     }
 }
 // ANCHOR_END: pool
+
+/// A worker that panics takes the process with it. To go on without it would be
+/// to lose, in silence, the connection it held and a part of the pool.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if cfg!(not(shuttle)) && std::thread::panicking() {
+            crate::log::line(format_args!("BUG: a worker panicked; the message stands above"));
+            std::process::abort();
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -74,6 +74,13 @@ impl<T: Client> Table<T> {
     }
 
     // ANCHOR: park
+    /// Parks a new connection, also while draining: whether it has asked for
+    /// something, the next wait will tell.
+    #[track_caller]
+    pub fn admit(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>) -> bool {
+        self.place(client, arm, true)
+    }
+
     /// Parks a connection, new or taken out before, and has the kernel watch it.
     ///
     /// Once it is armed, main may be told of it and take it: so this is the last
@@ -87,8 +94,13 @@ impl<T: Client> Table<T> {
     /// or when the server is stopping and the connection is owed nothing.
     #[track_caller]
     pub fn park(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>) -> bool {
+        self.place(client, arm, false)
+    }
+
+    #[track_caller]
+    fn place(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>, is_new: bool) -> bool {
         let mut state = self.lock();
-        let armed = match state.draining && !client.owes_output() {
+        let armed = match state.draining && !is_new && !client.owes_output() {
             true => Ok(false),
             false => arm(&client).map(|()| true),
         };
@@ -170,8 +182,8 @@ impl<T: Client> Table<T> {
         taken
     }
 
-    /// Ends, from outside, the connections that somebody else has, and says how
-    /// many there were. Who has one finds its next call failing. The lock keeps
+    /// Ends, from outside, the connections that somebody else has (or has parked
+    /// again this instant), and says how many there were. Who has one finds its next call failing. The lock keeps
     /// them from being closed, and their numbers from being used again, meanwhile.
     #[track_caller]
     pub fn shut_down_the_rest(&self) -> usize {

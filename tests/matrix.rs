@@ -66,6 +66,8 @@ rows! {
     stop_keep_alive = "stop-keep-alive",
     stop_in_flight = "stop-in-flight",
     stop_last_connections = "stop-last-connections",
+    stop_behind = "stop-behind",
+    stop_no_descriptors = "stop-no-descriptors",
     stop_by_worker = "stop-by-worker",
     stop_under_load = "stop-under-load",
     stop_deadline = "stop-deadline",

@@ -5,6 +5,9 @@ use crate::http::{Body, Head, Limits, Parsed, Response};
 /// Answers are gathered up to this size, then written at once.
 pub(super) const WRITE_SIZE: usize = 64 * 1024;
 
+/// An empty buffer keeps so much memory at most.
+const KEPT: usize = 4 * 1024;
+
 /// Bytes read.
 #[derive(Debug, Default)]
 pub(super) struct Input {
@@ -34,6 +37,16 @@ impl Input {
         self.bytes.drain(..self.start);
         self.start = 0;
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The bytes before `end` are answered.
+    pub(super) fn consume(&mut self, end: usize) {
+        self.start = end;
+        if self.start == self.bytes.len() {
+            self.start = 0;
+            self.bytes.clear();
+            self.bytes.shrink_to(KEPT); // an idle connection keeps no large buffer
+        }
     }
 
     pub(super) fn has_request(&mut self, limits: &Limits) -> bool {
@@ -66,8 +79,9 @@ impl Output {
     /// returns whether there are bytes to write.
     pub(super) fn refill(&mut self) -> bool {
         if self.start == self.bytes.len() {
-            self.bytes.clear();
             self.start = 0;
+            self.bytes.clear();
+            self.bytes.shrink_to(KEPT);
         }
         if let Some((body, made)) = &mut self.body
             && self.bytes.len() < WRITE_SIZE

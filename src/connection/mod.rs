@@ -20,6 +20,9 @@ use buffers::{Input, Output};
 /// How much one `read` asks for.
 pub const READ_SIZE: usize = 16 * 1024;
 
+/// How many reads a last goodbye may take.
+const DISCARD_READS: usize = 16;
+
 /// A client's connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -133,6 +136,23 @@ impl Connection {
         Ok(())
     }
 
+    /// For the drain: whether one more request has arrived, be it that its bytes
+    /// are still in the kernel. Reads although answers may wait to be sent.
+    ///
+    /// # Errors
+    /// As above.
+    #[track_caller]
+    pub fn has_arrived(&mut self, most: usize) -> io::Result<bool> {
+        let mut received = 0;
+        while !self.has_request() && !self.closing && received < most {
+            match self.read()? {
+                0 => break,
+                n => received += n,
+            }
+        }
+        Ok(self.has_request())
+    }
+
     /// One `read`; 0 if nothing came.
     #[track_caller]
     fn read(&mut self) -> io::Result<usize> {
@@ -163,7 +183,7 @@ impl Connection {
     /// rules is answered here, and is the last one answered. `None` also while so
     /// much is to be sent that sending comes first.
     pub fn next_request(&mut self) -> Option<Request> {
-        if self.output.is_large() {
+        if self.closing || self.output.is_large() {
             return None;
         }
         if !self.has_request() {
@@ -178,8 +198,9 @@ impl Connection {
         match self.input.head.take()? {
             Ok(head) => {
                 let body = self.input.start + head.length;
-                self.input.start = body + head.body_length;
-                let body = self.input.bytes[body..self.input.start].to_vec();
+                let end = body + head.body_length;
+                let body = self.input.bytes[body..end].to_vec();
+                self.input.consume(end);
                 Some(Request { head, body })
             }
             Err(refusal) => {
@@ -229,6 +250,31 @@ impl Connection {
         Ok(Sent::All)
     }
     // ANCHOR_END: send
+
+    /// Before a close that the server begins: sends FIN, so that the client knows
+    /// the answer is whole, and takes unread bytes out of the receive buffer. A
+    /// close that finds some there sends RST, and what the client has not read by
+    /// then is lost to it (RFC 9112 §9.6). Bytes that come later still do that
+    /// harm: to wait for them takes a deadline.
+    #[track_caller]
+    pub fn hang_up(&mut self) {
+        if self.input.ended {
+            return; // the client began; it sends no more
+        }
+        // ENOTCONN (usual on macOS): the client has gone already.
+        let _ = sys::shutdown_write(&self.socket);
+        let mut buffer = [0; READ_SIZE];
+        for _ in 0..DISCARD_READS {
+            if !matches!(sys::read(&self.socket, &mut buffer), Ok(READ_SIZE)) {
+                break;
+            }
+        }
+    }
+
+    /// How much memory its buffers hold, in bytes.
+    pub fn memory(&self) -> usize {
+        self.input.bytes.capacity() + self.output.bytes.capacity()
+    }
 
     /// Nothing more will be read or answered: the last answer is given, or the
     /// client has ended its side and its last complete request is answered.

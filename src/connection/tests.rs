@@ -187,3 +187,43 @@ fn limits_refuse_and_close() {
         assert!(connection.is_finished());
     }
 }
+
+#[test]
+fn nothing_follows_the_last_answer_and_idle_buffers_are_small() {
+    let (mut connection, client) = pair(Limits::DEFAULT);
+    let body = "x".repeat(150_000);
+    let head = format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let stream = [head.as_bytes(), body.as_bytes()].concat();
+    let (mut sent, mut back) = (0, Vec::new());
+    while sent < stream.len() {
+        sent += sys::write(&client, &stream[sent..]).unwrap_or(0);
+        serve_some(&mut connection);
+        back.extend(drain(&client));
+    }
+    while connection.send(usize::MAX).unwrap() != Sent::All {
+        back.extend(drain(&client));
+    }
+    back.extend(drain(&client));
+    assert!(back.len() > body.len());
+    assert!(connection.memory() <= 16 * 1024, "{} bytes kept", connection.memory());
+
+    // A last answer, and behind it a head that asks for 100 Continue.
+    connection.answer(Response::text(200, "bye"), Method::Get, false);
+    let expect =
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    sys::write(&client, expect).unwrap();
+    connection.read_while(usize::MAX, |n| n > 0).unwrap();
+    assert!(connection.next_request().is_none());
+    connection.send(usize::MAX).unwrap();
+    assert!(drain(&client).ends_with(b"bye"));
+}
+
+/// As [`serve`], for a client that does not read all the time.
+fn serve_some(connection: &mut Connection) {
+    connection.read_to_eagain(usize::MAX).unwrap();
+    while let Some(request) = connection.next_request() {
+        let response = demo::respond_with_body(&request.head, &request.body);
+        connection.answer(response, request.head.answer_to(), request.head.keep_alive);
+    }
+    connection.send(usize::MAX).unwrap();
+}

@@ -15,9 +15,11 @@
 //! | [`Queue::wait`] | `kevent` with an event list | `epoll_wait` |
 //!
 //! Two rules that the interface cannot enforce: *one* thread waits (any thread
-//! may register), and a descriptor is deleted *before* it is closed. epoll goes
-//! on reporting a closed number while a duplicate of it lives (epoll(7)), and
-//! libkqueue cannot see a close at all.
+//! may register), and a descriptor that is armed is deleted *before* it is closed.
+//! epoll goes on reporting a closed number while a duplicate of it lives
+//! (epoll(7)), and libkqueue cannot see a close at all. (A oneshot that has fired
+//! is armed for nothing: kqueue has dropped it, epoll drops it at the close, as
+//! long as nobody duplicated the descriptor.)
 #![allow(unsafe_code)]
 
 #[cfg(epoll)]

@@ -83,8 +83,10 @@ impl Drop for Fd {
     }
 }
 
-/// close(2): gives the descriptor back. For a TCP socket the kernel sends FIN,
-/// or RST if received bytes were never read (RFC 2525 §2.17).
+/// close(2): gives the descriptor back. For a TCP socket the kernel sends FIN;
+/// Linux and macOS send RST if received bytes were never read (RFC 2525 §2.17), and
+/// what the peer has not got by then is lost. FreeBSD and OpenBSD send RST only if
+/// more arrives afterwards.
 ///
 /// It is never retried: on Linux the number is free even after `EINTR`, and by
 /// then another thread may own it. `EBADF` would be a bug of ours (two owners)

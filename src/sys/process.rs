@@ -56,8 +56,8 @@ pub fn descriptor_limit() -> io::Result<(u64, u64)> {
 }
 
 /// setrlimit(2): raises the soft limit on descriptors to the hard one, which
-/// needs no privilege, and returns the new soft limit. macOS refuses more than
-/// OPEN_MAX (10,240) whatever the hard limit says.
+/// needs no privilege, and returns the new soft limit. On macOS the
+/// value that is always accepted is OPEN_MAX, 10,240.
 #[track_caller]
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     let (soft, hard) = descriptor_limit()?;

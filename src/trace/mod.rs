@@ -16,9 +16,11 @@
 //!   something away (write, close, arm, wake) and *after* one that receives
 //!   (accept, read, wait). Sorted by `seq`, no effect stands before its cause,
 //!   whichever thread was quicker to print. (Drawn at return, a wait could
-//!   carry a smaller number than the re-arm that woke it.)
+//!   carry a smaller number than the re-arm that woke it.) The promise is about
+//!   what a call passes on: a `write` that *fails* may stand before the `shutdown`
+//!   of another thread that made it fail.
 //! - **Sleep is visible.** A call that may sleep writes an `enter` record first.
-//! - **Idle turns do not drown the rest**: see [`turns`].
+//! - **Idle turns do not drown the rest**: see `turns.rs`.
 //!
 //! When tracing is off, each call costs one relaxed load.
 

@@ -192,7 +192,8 @@ fn watch_for_sleepers() {
             for turns in lock(&ALL).iter() {
                 let mut turns = lock(turns);
                 let asleep = turns.held.last().is_some_and(|last| {
-                    last.kind == Kind::Enter && now - last.us >= PATIENCE.as_micros() as u64
+                    last.kind == Kind::Enter
+                        && now.saturating_sub(last.us) >= PATIENCE.as_micros() as u64
                 });
                 if asleep {
                     turns.reset();

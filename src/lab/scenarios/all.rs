@@ -194,6 +194,34 @@ pub const ALL: &[Scenario] = &[
         run: stop::with_connections_in_the_accept_queue,
     },
     Scenario {
+        name: "stop-behind",
+        title: "stop, with requests behind unfinished answers: all are answered",
+        expected: [
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            W,
+        ],
+        run: stop::with_requests_behind,
+    },
+    Scenario {
+        name: "stop-no-descriptors",
+        title: "stop, with more connections than descriptors: all are answered",
+        expected: [
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            ENDS_AT_ONCE,
+            W,
+        ],
+        run: stop::without_descriptors,
+    },
+    Scenario {
         name: "stop-by-worker",
         title: "stop, with the signal delivered to a worker thread",
         expected: [

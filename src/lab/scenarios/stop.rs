@@ -175,3 +175,63 @@ pub(super) fn twice(play: &Play) -> Result<Seen> {
     }
     works("exit status 130 (SIGINT), 143 (SIGTERM)")
 }
+
+pub(super) fn with_requests_behind(play: &Play) -> Result<Seen> {
+    // A's second request arrives while its first is in a handler; B's while its
+    // first answer waits for room. Both have arrived when the signal comes.
+    let (mut server, mut a) = in_flight(play, &["--workers", "2"], 300)?;
+    a.get("/")?;
+    let mut b = play.connect_small("B", &server)?;
+    let fd = server.fd_of(b.local())?;
+    b.get("/big?bytes=3000000")?;
+    server.wait_record("B's answer to wait for room", 0, |r| {
+        r.failed("write", "EAGAIN") && r.fd == Some(fd)
+    })?;
+    b.get("/big?bytes=7")?;
+    play.say("SIGTERM; A's and B's second requests have arrived and were not yet read");
+    let mark = server.mark();
+    server.signal(libc::SIGTERM)?;
+    server.wait_record("the listener to be closed", mark, |r| {
+        r.is_call("close") && r.role.as_deref() == Some("listener")
+    })?;
+    let lengths: Vec<usize> = [a.answer()?, a.answer()?, b.answer()?, b.answer()?]
+        .iter()
+        .map(|answer| answer.body.len())
+        .collect();
+    let ends = [a.rest()?.1, b.rest()?.1];
+    let (usage, _) = server.wait_for_end()?;
+    play.finish(server)?;
+    match (usage.exit, lengths.as_slice(), ends) {
+        (Some(0), [13, 12, 3_000_000, 7], [End::Eof, End::Eof]) => {
+            works("all four are answered, whole and in order; exit status 0")
+        }
+        other => trouble(format!("exit, lengths, ends: {other:?}")),
+    }
+}
+
+pub(super) fn without_descriptors(play: &Play) -> Result<Seen> {
+    let mut server = play.start_with(&[], Some(24))?;
+    play.say("30 clients connect and ask, 24 descriptors are allowed");
+    server.wait_until_asleep()?;
+    server.freeze()?;
+    let mut clients = Vec::new();
+    for n in 0..30 {
+        let mut client = play.connect_quietly(&format!("C{n}"), &server)?;
+        client.send_quietly(crate::lab::client::request("/").as_bytes())?;
+        clients.push(client);
+    }
+    play.say("SIGTERM");
+    server.signal(libc::SIGTERM)?;
+    server.thaw()?;
+    let (usage, records) = server.wait_for_end()?;
+    let out = records.iter().any(|r| r.failed("accept", "EMFILE"));
+    let mut answered = 0;
+    for client in &mut clients {
+        answered += usize::from(client.rest()?.0.ends_with(b"Hello World\n"));
+    }
+    play.finish(server)?;
+    match (usage.exit, out, answered) {
+        (Some(0), true, 30) => works("those without a descriptor are accepted as others leave"),
+        other => trouble(format!("exit, EMFILE, answered: {other:?}")),
+    }
+}
