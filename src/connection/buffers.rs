@@ -64,6 +64,18 @@ impl Input {
             None => false,
         }
     }
+
+    /// Whether the client waits to be told that it may send the body (RFC 9110
+    /// §10.1.1); says so once per request.
+    pub(super) fn takes_continue(&mut self) -> bool {
+        let rest = self.bytes.len() - self.start;
+        match &mut self.head {
+            Some(Ok(head)) if rest - head.length < head.body_length => {
+                std::mem::take(&mut head.expects_continue)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Output {

@@ -183,16 +183,7 @@ impl Connection {
     /// rules is answered here, and is the last one answered. `None` also while so
     /// much is to be sent that sending comes first.
     pub fn next_request(&mut self) -> Option<Request> {
-        if self.closing || self.output.is_large() {
-            return None;
-        }
-        if !self.has_request() {
-            // RFC 9110 §10.1.1: the client may wait for this before it sends the body.
-            if let Some(Ok(head)) = &mut self.input.head
-                && std::mem::take(&mut head.expects_continue)
-            {
-                self.output.bytes.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            }
+        if self.output.is_large() || !self.has_request() {
             return None;
         }
         match self.input.head.take()? {
@@ -227,14 +218,15 @@ impl Connection {
 
     // ANCHOR: send
     /// Writes until everything is written, the send buffer is full, or about
-    /// `most` bytes are through.
+    /// `most` bytes are through. Then, and not after the last answer, it is the
+    /// turn of a client that waits to be told to go on.
     ///
     /// # Errors
     /// `EPIPE`, `ECONNRESET`: the connection is gone.
     #[track_caller]
     pub fn send(&mut self, most: usize) -> io::Result<Sent> {
         let mut sent = 0;
-        while self.output.refill() {
+        while self.output.refill() || self.queue_continue() {
             if sent >= most {
                 return Ok(Sent::More);
             }
@@ -248,6 +240,17 @@ impl Connection {
             }
         }
         Ok(Sent::All)
+    }
+
+    /// Queues a `100 Continue` if the client waits for one. It stands here and
+    /// not where requests are looked for: those that arrived before it may have
+    /// used up the turn, and then nobody looks until the client says more.
+    fn queue_continue(&mut self) -> bool {
+        let waits = !self.is_finished() && self.input.takes_continue();
+        if waits {
+            self.output.bytes.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        waits
     }
     // ANCHOR_END: send
 

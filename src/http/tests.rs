@@ -1,3 +1,6 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 
 fn status_of(request: &str) -> u16 {
@@ -117,4 +120,83 @@ fn a_body_comes_out_the_same_in_any_pieces() {
     }
     assert_eq!(whole.len(), 1000);
     assert_eq!(whole, pieces);
+}
+
+/// Anything, and much that is nearly a request.
+fn some_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let parts = [
+        "GET / HTTP/1.1\r\n",
+        "POST /echo HTTP/1.0\r\n",
+        "HEAD ",
+        "/x?y=z",
+        " HTTP/1.",
+        "1",
+        "2",
+        "Host: x\r\n",
+        "Content-Length: 1",
+        "Content-Length: 18446744073709551615\r\n",
+        "Expect: ",
+        "100-continue",
+        "Connection: ",
+        "close",
+        ",",
+        "Transfer-Encoding",
+        ":",
+        "\r\n",
+        "\r",
+        "\n",
+        " ",
+        "\t",
+        "\r\n\r\n",
+        "body",
+    ];
+    let part = proptest::sample::select(parts.map(|part| part.as_bytes().to_vec()).to_vec());
+    let noise = vec(any::<u8>(), 0..20);
+    let mostly_parts = vec(prop_oneof![9 => part, 1 => noise], 0..12);
+    prop_oneof![1 => vec(any::<u8>(), 0..300), 4 => mostly_parts.prop_map(|parts| parts.concat())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// No bytes make the parser panic; and what it says of a beginning, other
+    /// than `Partial`, it says of everything that begins so. A connection may
+    /// therefore ask after each read and believe the first answer.
+    #[test]
+    fn a_verdict_stands_whatever_follows(bytes in some_bytes()) {
+        let mut verdict: Option<String> = None;
+        for end in 0..=bytes.len() {
+            let parsed = Head::parse(&bytes[..end], &Limits::NONE);
+            if let Parsed::Complete(head) = &parsed {
+                prop_assert!(head.length <= end);
+                prop_assert!(verdict.is_some() || head.length == end, "late by {}", end - head.length);
+            }
+            let said = format!("{parsed:?}");
+            match &verdict {
+                Some(verdict) => prop_assert_eq!(&said, verdict, "at {}", end),
+                None if matches!(parsed, Parsed::Partial) => {}
+                None => verdict = Some(said),
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_is_partial_up_to_its_last_byte(
+        fields in vec("[A-Za-z0-9-]{1,12}: ?[ -~]{0,20}", 0..8),
+        body in vec(any::<u8>(), 0..40),
+    ) {
+        let fields: String = fields.iter().map(|field| format!("X-{field}\r\n")).collect();
+        let head = format!("GET /path?query HTTP/1.1\r\nHost: x\r\n{fields}\r\n").into_bytes();
+        let bytes = [&*head, &*body].concat();
+        for end in 0..=bytes.len() {
+            match Head::parse(&bytes[..end], &Limits::NONE) {
+                Parsed::Partial => prop_assert!(end < head.len(), "at {}", end),
+                Parsed::Complete(parsed) => {
+                    prop_assert!(end >= head.len());
+                    prop_assert_eq!(parsed.length, head.len());
+                }
+                Parsed::Refused(response) => prop_assert!(false, "at {}: {:?}", end, response),
+            }
+        }
+    }
 }

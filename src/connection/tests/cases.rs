@@ -1,0 +1,104 @@
+//! Single cases, each with a story of its own.
+
+use super::asks::{Ask, answers_to, bytes_of};
+use super::*;
+
+#[test]
+fn every_split_in_two_and_byte_by_byte_gives_the_same_answers() {
+    let asks = [
+        Ask::echo("", b"GET / HTTP/1.1\r\n\r\n"),
+        Ask::big(70),
+        Ask::hello("", true),
+        Ask::hello("Connection: close\r\n", false),
+    ];
+    let (stream, expected) = (bytes_of(&asks), answers_to(&asks));
+    for at in 0..=stream.len() {
+        assert!(Talk::about(TURN, cut(&stream, &[at])) == expected, "split at {at}");
+    }
+    assert!(Talk::about(TURN, stream.chunks(1)) == expected);
+}
+
+#[test]
+fn a_client_that_reads_slowly_gets_everything_later() {
+    // More than any system's send buffer takes at once.
+    let asks =
+        [Ask::big(8 << 20), Ask::echo("", b"hi"), Ask::hello("Connection: close\r\n", false)];
+    let mut talk = Talk::new(Limits::DEFAULT, TURN);
+    sys::write(&talk.client, &bytes_of(&asks)).unwrap();
+    assert_eq!(talk.turn(), Next::Write);
+    assert_eq!(talk.turn(), Next::Write);
+
+    // Who does not take answers is not asked for more questions.
+    let before = talk.connection.input.bytes.len();
+    sys::write(&talk.client, &Ask::hello("", true).bytes).unwrap();
+    assert_eq!(talk.turn(), Next::Write);
+    assert_eq!(talk.connection.input.bytes.len(), before);
+
+    let (mut sips, mut full) = ([1, 100, 4096, 70_000].into_iter().cycle(), 0);
+    loop {
+        talk.receive(sips.next().unwrap());
+        match talk.turn() {
+            Next::Close => break,
+            Next::Write => full += 1,
+            Next::Read | Next::Again => {}
+        }
+    }
+    talk.receive(usize::MAX);
+    assert!(full > 1);
+    assert!(talk.received == answers_to(&asks));
+}
+
+#[test]
+fn who_is_told_to_close_is_not_told_to_continue() {
+    // A server that stops looks whether this request is the last one, and so
+    // has parsed the next head by the time it answers: chapter 7's turn.
+    let waits = Ask::echo("Expect: 100-continue\r\n", b"hi");
+    let mut talk = Talk::new(Limits::DEFAULT, TURN);
+    sys::write(&talk.client, &Ask::hello("", true).bytes).unwrap();
+    sys::write(&talk.client, &waits.bytes[..waits.waits_after.unwrap()]).unwrap();
+    talk.connection.read_to_eagain(usize::MAX).unwrap();
+    assert!(talk.connection.next_request().is_some());
+    assert!(!talk.connection.has_request());
+    talk.connection.answer(Response::text(200, "Hello World\n"), Method::Get, false);
+    talk.serve();
+    let received = talk.received.escape_ascii().to_string();
+    assert_eq!(received, Ask::hello("", false).answer.escape_ascii().to_string());
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_before_it_comes() {
+    let mut talk = Talk::new(Limits { head: 200, body: 10 }, TURN);
+    talk.send(&Ask::echo("", b"0123456789").bytes);
+    assert!(talk.received.ends_with(b"\r\n\r\n0123456789"));
+    talk.received.clear();
+    let large = Ask::echo("Expect: 100-continue\r\n", b"0123456789a");
+    talk.send(&large.bytes[..large.waits_after.unwrap()]);
+    assert!(talk.received.starts_with(b"HTTP/1.1 413 "), "{}", talk.received.escape_ascii());
+    assert!(talk.connection.is_finished());
+    let refused = talk.received.clone();
+    talk.send(b"0123456789a");
+    talk.send(&Ask::hello("", true).bytes);
+    assert!(talk.received == refused);
+}
+
+#[test]
+fn who_has_ended_its_side_is_answered_and_half_a_request_is_not() {
+    let ask = Ask::hello("", true);
+    for left_over in [&b""[..], b"GET / HT", &Ask::echo("", b"hi").bytes[..50]] {
+        let mut talk = Talk::new(Limits::DEFAULT, TURN);
+        sys::write(&talk.client, &[&ask.bytes, &ask.bytes, left_over].concat()).unwrap();
+        sys::shutdown_write(&talk.client).unwrap();
+        talk.serve();
+        assert!(talk.connection.is_finished());
+        assert!(talk.received == [&*ask.answer, &*ask.answer].concat());
+    }
+}
+
+#[test]
+fn to_send_to_who_has_gone_is_an_error() {
+    let mut talk = Talk::new(Limits::DEFAULT, TURN);
+    talk.connection.answer(Response::text(200, "Hello World\n"), Method::Get, true);
+    sys::close(talk.client);
+    let error = talk.connection.send(usize::MAX).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
