@@ -60,7 +60,15 @@ pub(super) fn silent_client(play: &Play) -> Result<Seen> {
 }
 
 pub(super) fn idle(play: &Play) -> Result<Seen> {
-    let server = play.start(&[])?;
+    // A worker that has not even started yet would start in the quiet.
+    let workers = if play.stage.has_workers() { 2 } else { 0 };
+    let server = play.start(&["--workers", "2"][..workers])?;
+    server.wait_for("the workers to start", |records| {
+        let waiting = records.iter().filter(|r| r.is_step("waiting for work"));
+        let mut started: Vec<u64> = waiting.map(|r| r.tid).collect();
+        started.dedup();
+        (started.len() >= workers).then_some(())
+    })?;
     let mut a = play.connect("A", &server)?;
     let fd = server.fd_of(a.local())?;
     is_hello(&a.ask("/")?)?;
