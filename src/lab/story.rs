@@ -84,8 +84,14 @@ pub fn tell(records: &[Record]) -> String {
         if spins || matches!(r.kind, Kind::Enter | Kind::StepEnter | Kind::Turns) {
             continue;
         }
+        // A stop's signal may reach main in its wait (EINTR) or a worker, and so
+        // comes before or after the drain's first steps: not part of the story.
+        let of_wake = r.fd.is_some_and(|fd| teller.name(fd) == "wake") && r.is_call("read");
+        if of_wake || (r.errno.as_deref() == Some("EINTR")) {
+            continue;
+        }
         if r.is_wait() {
-            for event in &r.events {
+            for event in r.events.iter().filter(|event| teller.name(event.fd) != "wake") {
                 let who = teller.name(event.fd);
                 let line = format!(
                     "ready: {who} {}",
