@@ -24,15 +24,13 @@ fn a_client_that_reads_slowly_gets_everything_later() {
     let asks =
         [Ask::big(8 << 20), Ask::echo("", b"hi"), Ask::hello("Connection: close\r\n", false)];
     let mut talk = Talk::new(Limits::DEFAULT, TURN);
-    sys::write(&talk.client, &bytes_of(&asks)).unwrap();
-    assert_eq!(talk.turn(), Next::Write);
+    sys::write(&talk.client, &asks[0].bytes).unwrap();
     assert_eq!(talk.turn(), Next::Write);
 
     // Who does not take answers is not asked for more questions.
-    let before = talk.connection.input.bytes.len();
-    sys::write(&talk.client, &Ask::hello("", true).bytes).unwrap();
+    sys::write(&talk.client, &bytes_of(&asks[1..])).unwrap();
     assert_eq!(talk.turn(), Next::Write);
-    assert_eq!(talk.connection.input.bytes.len(), before);
+    assert!(talk.is_readable() && !talk.connection.has_request());
 
     let (mut sips, mut full) = ([1, 100, 4096, 70_000].into_iter().cycle(), 0);
     loop {
@@ -46,6 +44,21 @@ fn a_client_that_reads_slowly_gets_everything_later() {
     talk.receive(usize::MAX);
     assert!(full > 1);
     assert!(talk.received == answers_to(&asks));
+}
+
+#[test]
+fn who_waits_behind_others_is_told_to_continue() {
+    // A large answer, and as many small ones as a turn may give, end the turn
+    // before anybody looks at what comes next.
+    let waits = Ask::echo("Expect: 100-continue\r\n", b"hi");
+    let (head, body) = waits.bytes.split_at(waits.waits_after.unwrap());
+    for ask in [Ask::big(100), Ask::hello("", true)] {
+        let mut talk = Talk::new(Limits::DEFAULT, Turn { requests: 1, ..TURN });
+        talk.send(&[&*ask.bytes, head].concat());
+        assert!(talk.received == [&*ask.answer, CONTINUE].concat());
+        talk.send(body);
+        assert!(talk.received == [&*ask.answer, CONTINUE, &*waits.answer].concat());
+    }
 }
 
 #[test]
@@ -101,4 +114,49 @@ fn to_send_to_who_has_gone_is_an_error() {
     sys::close(talk.client);
     let error = talk.connection.send(usize::MAX).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn an_idle_connection_keeps_no_large_buffers() {
+    let ask = Ask::echo("", &[b'x'; 150_000]);
+    let mut talk = Talk::new(Limits::DEFAULT, TURN);
+    talk.send(&ask.bytes);
+    assert!(talk.received == ask.answer);
+    assert!(talk.connection.memory() <= READ_SIZE, "{} bytes", talk.connection.memory());
+}
+
+#[test]
+fn a_request_that_is_still_in_the_kernel_has_arrived() {
+    let ask = Ask::hello("", true);
+    let mut talk = Talk::new(Limits::DEFAULT, TURN);
+    sys::write(&talk.client, &ask.bytes).unwrap();
+    talk.connection.read_to_eagain(usize::MAX).unwrap();
+    assert!(talk.connection.next_request().is_some());
+    assert!(!talk.connection.has_arrived(usize::MAX).unwrap());
+    // Half of one has not; the rest makes it one, although an answer waits to be sent.
+    let (half, rest) = ask.bytes.split_at(20);
+    sys::write(&talk.client, half).unwrap();
+    assert!(!talk.connection.has_arrived(usize::MAX).unwrap());
+    talk.connection.answer(Response::text(200, "Hello World\n"), Method::Get, true);
+    sys::write(&talk.client, rest).unwrap();
+    assert!(talk.connection.has_arrived(usize::MAX).unwrap());
+    talk.serve();
+    assert!(talk.received == [&*ask.answer, &*ask.answer].concat());
+}
+
+#[test]
+fn a_last_answer_survives_what_the_client_sent_after_it() {
+    let last = Ask::hello("Connection: close\r\n", false);
+    let mut talk = Talk::new(Limits::DEFAULT, TURN);
+    sys::write(&talk.client, &last.bytes).unwrap();
+    assert_eq!(talk.turn(), Next::Close);
+    sys::write(&talk.client, b"more, which nobody will read").unwrap();
+    talk.connection.hang_up();
+    sys::close(talk.connection.into_socket());
+    // A close on unread bytes would make this ECONNRESET, sooner or later.
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    while let n @ 1.. = sys::read(&talk.client, &mut buffer).unwrap() {
+        answer.extend_from_slice(&buffer[..n]);
+    }
+    assert!(answer == last.answer);
 }

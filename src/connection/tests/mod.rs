@@ -1,7 +1,6 @@
 //! The connection over a real socket pair. However the kernel cuts the stream of
 //! requests, and however a turn is bounded, the same answers come out.
 
-mod after;
 mod any_split;
 mod asks;
 mod cases;
@@ -12,6 +11,8 @@ use std::time::Duration;
 use super::*;
 use crate::http::demo;
 use crate::queue::{Events, Mode, Queue, Want};
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection and its client, both in this thread; neither end blocks.
 struct Talk {
