@@ -488,8 +488,15 @@ fn low_port() -> (u16, bool) {
     // Not always the same one first: another run of this test may be under way.
     let first = 600 + (process::id() % 424) as u16;
     for port in (first..1024).chain(600..first) {
-        match TcpListener::bind(("127.0.0.1", port)) {
-            Ok(_) => return (port, true),
+        // Bound, never listening: a child that another test forks meanwhile holds
+        // a copy until its exec, and a copy of a listener would keep the port.
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let bound = common::sys::socket(address).and_then(|socket| {
+            common::sys::set_reuse_address(&socket)?;
+            common::sys::bind(&socket, address)
+        });
+        match bound {
+            Ok(()) => return (port, true),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return (port, false),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => panic!("bind to port {port}: {error}"),
