@@ -189,7 +189,9 @@ pub(super) fn slow_reader(play: &Play) -> Result<Seen> {
     server.wait_for("a full send buffer", |records| {
         let full = records.iter().any(|r| {
             let offered: i64 = r.args.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-            let short = r.did("write", fd) && r.ret.is_some_and(|n| n < offered);
+            let short = !play.stage.keeps_alive()
+                && r.did("write", fd)
+                && r.ret.is_some_and(|n| n < offered);
             let blocked = r.is_enter() && r.call == "write" && r.fd == Some(fd);
             short || blocked || (r.failed("write", "EAGAIN") && r.fd == Some(fd))
         });
