@@ -14,7 +14,12 @@
 //! | [`table`] | every live connection, each in exactly one place | ch05 |
 //! | [`connection`] | one client: what was read, what is still to write | ch06 |
 //! | [`shutdown`] | stop as an event | ch07 |
+//! | [`handoff`] | jobs by the batch, and as few workers awake as will do | ch07 |
+//! | [`timers`] | deadlines | ch07 |
+//! | [`site`], [`files`] | what is served: the demo routes, a folder | ch07 |
+//! | [`report`] | the log, and counters | ch07 |
 //! | [`lab`] | scripted clients and scenarios; the servers know nothing of it | |
+//! | [`workshop`] | exercises, and checks made of the lab's parts | |
 
 #[cfg(not(any(
     target_os = "macos",
@@ -30,12 +35,18 @@ compile_error!(
 );
 
 #[cfg(any(kqueue, epoll))]
+mod by_fd;
+#[cfg(any(kqueue, epoll))]
 pub mod cli;
 #[cfg(any(kqueue, epoll))]
 pub mod connection;
 #[cfg(any(kqueue, epoll))]
-pub mod http;
+pub mod files;
 #[cfg(any(kqueue, epoll))]
+pub mod handoff;
+#[cfg(any(kqueue, epoll))]
+pub mod http;
+#[cfg(all(any(kqueue, epoll), not(fuzzing)))] // the fuzzer drives the connection alone
 pub mod lab;
 #[cfg(any(kqueue, epoll))]
 pub mod listener;
@@ -46,7 +57,11 @@ pub mod pool;
 #[cfg(any(kqueue, epoll))]
 pub mod queue;
 #[cfg(any(kqueue, epoll))]
+pub mod report;
+#[cfg(any(kqueue, epoll))]
 pub mod shutdown;
+#[cfg(any(kqueue, epoll))]
+pub mod site;
 #[cfg(any(kqueue, epoll))]
 mod sync;
 #[cfg(any(kqueue, epoll))]
@@ -54,4 +69,8 @@ pub mod sys;
 #[cfg(any(kqueue, epoll))]
 pub mod table;
 #[cfg(any(kqueue, epoll))]
+pub mod timers;
+#[cfg(any(kqueue, epoll))]
 pub mod trace;
+#[cfg(all(any(kqueue, epoll), not(fuzzing)))]
+pub mod workshop;

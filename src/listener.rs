@@ -24,8 +24,16 @@ pub struct Listener {
     pub token: Token,
     /// For what `accept` says when it fails.
     pub errors: log::Repeated,
-    /// It is not watched until then.
-    paused_until: Option<Instant>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Watched,
+    /// Not watched until then.
+    PausedUntil(Instant),
+    /// Not watched until somebody says so.
+    Paused,
 }
 
 impl Listener {
@@ -38,13 +46,39 @@ impl Listener {
     pub fn open(address: SocketAddr) -> Result<Listener, Failure> {
         let socket = sys::socket(address).trying("open a socket")?;
         sys::set_reuse_address(&socket).trying("set SO_REUSEADDR")?;
+        Listener::listen(socket, address)
+    }
+
+    #[track_caller]
+    fn listen(socket: Fd, address: SocketAddr) -> Result<Listener, Failure> {
         sys::set_nonblocking(&socket).trying("set O_NONBLOCK")?;
         sys::bind(&socket, address).trying(format_args!("bind to {address}"))?;
         sys::listen(&socket, BACKLOG).trying(format_args!("listen on {address}"))?;
         let token = Token::new(&socket);
-        Ok(Listener { socket, token, errors: log::Repeated::new(), paused_until: None })
+        Ok(Listener { socket, token, errors: log::Repeated::new(), state: State::Watched })
     }
     // ANCHOR_END: open
+
+    /// The same on a port that others of this process listen on, too.
+    ///
+    /// # Errors
+    /// As above.
+    #[track_caller]
+    pub fn open_shared(address: SocketAddr) -> Result<Listener, Failure> {
+        let socket = sys::socket(address).trying("open a socket")?;
+        sys::set_reuse_address(&socket).trying("set SO_REUSEADDR")?;
+        sys::set_reuse_port(&socket).trying("set SO_REUSEPORT")?;
+        Listener::listen(socket, address)
+    }
+
+    /// Where it listens, if the port was the kernel's choice.
+    ///
+    /// # Errors
+    /// Those of [`sys::local_address`].
+    #[track_caller]
+    pub fn address(&self) -> Result<SocketAddr, Failure> {
+        sys::local_address(&self.socket).trying("ask for the port")
+    }
 
     /// Says on stdout where it can be reached; for when all is ready.
     ///
@@ -52,20 +86,28 @@ impl Listener {
     /// Those of [`sys::local_address`].
     #[track_caller]
     pub fn announce(&self) -> Result<(), Failure> {
-        cli::announce(sys::local_address(&self.socket).trying("ask for the port")?);
+        cli::announce(self.address()?);
         Ok(())
     }
 
     // ANCHOR: accept
-    /// Accepts one client and makes it non-blocking.
+    /// Accepts one client and makes it non-blocking. A signal that came first
+    /// (`EINTR`) is no error: nothing is lost, and nobody accepted.
     ///
     /// # Errors
     /// Those of [`sys::accept`]; `EAGAIN` says that nobody is waiting.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(Fd, SocketAddr)> {
-        let (client, peer) = sys::accept(&self.socket)?;
-        sys::set_nonblocking(&client)?;
-        Ok((client, peer))
+        loop {
+            match sys::accept(&self.socket) {
+                Ok((client, peer)) => {
+                    sys::set_nonblocking(&client)?;
+                    return Ok((client, peer));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
     // ANCHOR_END: accept
 
@@ -88,52 +130,71 @@ impl Listener {
     // ANCHOR: pause
     /// Stops watching for a moment. Without a descriptor nobody can be
     /// accepted, and a listener that stays readable would make the loop spin.
-    ///
-    /// # Errors
-    /// Those of [`Queue::delete`].
     #[track_caller]
-    pub fn pause(&mut self, queue: &Queue) -> Result<(), Failure> {
-        self.paused_until = Some(Instant::now() + PAUSE);
-        queue.delete(&self.socket).trying("pause the listener")
+    pub fn pause(&mut self, queue: &Queue) {
+        self.unwatch(queue, State::PausedUntil(Instant::now() + PAUSE));
     }
 
-    /// A descriptor has come free: the pause, if there is one, is over.
+    /// Stops watching until [`Listener::end_pause`].
+    #[track_caller]
+    pub fn pause_until_told(&mut self, queue: &Queue) {
+        self.unwatch(queue, State::Paused);
+    }
+
+    #[track_caller]
+    fn unwatch(&mut self, queue: &Queue, state: State) {
+        self.state = state;
+        if let Err(error) = queue.delete(&self.socket) {
+            self.errors.failed("pause the listener", &error);
+        }
+    }
+
+    /// There may be a descriptor again: the pause, if there is one, is over.
     pub fn cut_pause_short(&mut self) {
-        self.paused_until = self.paused_until.map(|_| Instant::now());
+        if self.is_paused() {
+            self.state = State::PausedUntil(Instant::now());
+        }
     }
 
     /// Ends the pause, if there is one, now.
-    ///
-    /// # Errors
-    /// Those of [`Queue::add`].
     #[track_caller]
-    pub fn end_pause(&mut self, queue: &Queue) -> Result<(), Failure> {
+    pub fn end_pause(&mut self, queue: &Queue) {
         self.cut_pause_short();
-        self.resume(queue)
+        self.resume(queue);
     }
 
-    /// Watches again when the pause is over.
-    ///
-    /// # Errors
-    /// Those of [`Queue::add`].
+    /// Watches again when the pause is over. If that fails (`ENOMEM`), the pause
+    /// goes on.
     #[track_caller]
-    pub fn resume(&mut self, queue: &Queue) -> Result<(), Failure> {
-        if self.paused_until.is_none_or(|end| Instant::now() < end) {
-            return Ok(());
+    pub fn resume(&mut self, queue: &Queue) {
+        let State::PausedUntil(end) = self.state else { return };
+        let now = Instant::now();
+        if now < end {
+            return;
         }
-        self.paused_until = None;
-        self.watch(queue, Mode::Level)
+        self.state = match queue.add(&self.socket, self.token, Want::Read, Mode::Level) {
+            Ok(()) => State::Watched,
+            Err(error) => {
+                self.errors.failed("watch the listener", &error);
+                // EEXIST: the delete before the pause had failed.
+                let _ = queue.delete(&self.socket);
+                State::PausedUntil(now + PAUSE)
+            }
+        };
     }
 
-    /// Whether somebody may be waiting for whom there was no descriptor.
+    /// Whether somebody may be waiting for whom there was no room.
     pub fn is_paused(&self) -> bool {
-        self.paused_until.is_some()
+        self.state != State::Watched
     }
 
-    /// How long the next wait may last: until the pause is over, if there is
-    /// one; else for ever.
+    /// How long the next wait may last: until the pause is over, if it has an
+    /// end; else for ever.
     pub fn patience(&self) -> Option<Duration> {
-        self.paused_until.map(|end| end.saturating_duration_since(Instant::now()))
+        match self.state {
+            State::PausedUntil(end) => Some(end.saturating_duration_since(Instant::now())),
+            State::Watched | State::Paused => None,
+        }
     }
     // ANCHOR_END: pause
 
@@ -143,5 +204,26 @@ impl Listener {
     pub fn close(self, queue: &Queue) {
         log::check("delete the listener", queue.delete(&self.socket));
         sys::close(self.socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_that_could_not_be_taken_out_is_watched_again() {
+        let queue = Queue::new().unwrap();
+        let mut listener = Listener::open(([127, 0, 0, 1], 0).into()).unwrap();
+        listener.watch(&queue, Mode::Level).unwrap();
+        listener.state = State::PausedUntil(Instant::now()); // but the delete has failed
+        for _ in 0..2 {
+            listener.end_pause(&queue); // epoll: EEXIST; kqueue: it may be added again
+        }
+        assert!(!listener.is_paused());
+        listener.pause(&queue);
+        assert!(listener.is_paused());
+        listener.end_pause(&queue);
+        assert!(!listener.is_paused());
     }
 }

@@ -19,6 +19,9 @@ use crate::cli::{Failure, Trying};
 use crate::queue::{Mode, Queue, Token, Want};
 use crate::sys::{self, Fd};
 
+/// How often to try to wake main when there is no memory for it.
+const WAKE_TRIES: usize = 16;
+
 /// A request to stop, by SIGINT or SIGTERM.
 #[derive(Debug)]
 pub struct Stop {
@@ -64,24 +67,38 @@ impl Stop {
         watch.trying("watch the wake-up")
     }
 
+    /// The end that becomes readable, for who does not ask the queue.
+    pub fn watched(&self) -> (&Fd, Token) {
+        (&self.watched, self.token)
+    }
+
     /// Whether a stop was asked for.
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::SeqCst)
     }
 
-    /// Makes main's wait return; any thread may call it. A full socket is fine:
-    /// then a wake-up is on its way already.
+    // ANCHOR: wake
+    /// Makes main's wait return; any thread may call it. A full socket (`EAGAIN`)
+    /// is fine: then a wake-up is on its way already. A signal that came first
+    /// (`EINTR`), or no memory for the one byte (`ENOBUFS`), is not, and main
+    /// would sleep on.
     #[track_caller]
     pub fn wake(&self) {
-        let _ = sys::write(&self.waker, b"w");
+        for _ in 0..WAKE_TRIES {
+            match sys::write(&self.waker, b"w") {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
+                _ => return,
+            }
+        }
     }
 
     /// Main is awake: takes the bytes out, so that the next wait can sleep.
     #[track_caller]
     pub fn heard(&self) {
         let mut buffer = [0; 64];
-        while matches!(sys::read(&self.watched, &mut buffer), Ok(1..)) {}
+        while matches!(sys::read(&self.watched, &mut buffer), Ok(n) if n == buffer.len()) {}
     }
+    // ANCHOR_END: wake
 
     /// Closes everything. A second Ctrl-C still ends the process at once.
     #[track_caller]
@@ -94,6 +111,7 @@ impl Stop {
     }
 }
 
+// ANCHOR: wake_up
 #[track_caller]
 fn wake_up() -> io::Result<(Fd, Fd)> {
     let (watched, waker) = sys::socket_pair()?;
@@ -103,7 +121,9 @@ fn wake_up() -> io::Result<(Fd, Fd)> {
     }
     Ok((watched, waker))
 }
+// ANCHOR_END: wake_up
 
+// ANCHOR: install
 #[track_caller]
 fn install(signal: i32, requested: &Arc<AtomicBool>, waker: &Fd) -> io::Result<SigId> {
     flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(requested))?;
@@ -111,3 +131,4 @@ fn install(signal: i32, requested: &Arc<AtomicBool>, waker: &Fd) -> io::Result<S
     // signal-hook owns the descriptor it writes to, so it gets one of its own.
     low_level::pipe::register_raw(signal, sys::duplicate(waker)?.into())
 }
+// ANCHOR_END: install

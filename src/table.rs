@@ -4,15 +4,18 @@
 //! *out*: in the pool's queue, or in one worker's hands. The table owns the
 //! parked ones; who takes one out owns it until it is parked again or closed.
 //! "Delete before dispatch" is therefore a move, and no rule for people to keep.
+//!
+//! Each place has a lock of its own. Two threads meet at one only if they want
+//! the same connection, and that is rare: main takes it, a worker puts it back.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 
+use crate::by_fd::ByFd;
 use crate::log;
 use crate::pool::Job;
 use crate::queue::Token;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sys::{self, Fd};
 
 /// What the table needs to know of a connection.
@@ -23,8 +26,8 @@ pub trait Client {
     fn socket(&self) -> &Fd;
     /// Gives the socket up, to be closed.
     fn into_socket(self) -> Fd;
-    /// An answer, or the rest of one, is still to be sent.
-    fn owes_output(&self) -> bool {
+    /// An answer, or the rest of one, is still to be sent, or to be noticed.
+    fn is_owed(&self) -> bool {
         false
     }
 }
@@ -51,26 +54,28 @@ impl<T: Client + Send + 'static> Job for T {
     }
 }
 
+#[derive(Default)]
 enum Place<T> {
+    /// Nobody has this descriptor, or somebody who is no client.
+    #[default]
+    Empty,
     Parked(T),
-    /// The number is only used to end the connection from outside, under the lock.
-    Out(RawFd),
-}
-
-struct State<T> {
-    places: HashMap<Token, Place<T>>,
-    draining: bool,
+    /// The name is only used to end the connection from outside, under the lock.
+    Out(Token),
 }
 
 /// The connections of one server, shared between main and the workers.
 pub struct Table<T> {
-    state: Mutex<State<T>>,
+    places: ByFd<Mutex<Place<T>>>,
+    count: AtomicUsize,
+    draining: AtomicBool,
 }
 
 impl<T: Client> Table<T> {
     /// No connections.
     pub fn new() -> Table<T> {
-        Table { state: Mutex::new(State { places: HashMap::new(), draining: false }) }
+        let (count, draining) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Table { places: ByFd::new(), count, draining }
     }
 
     // ANCHOR: park
@@ -81,7 +86,7 @@ impl<T: Client> Table<T> {
         self.place(client, arm, true)
     }
 
-    /// Parks a connection, new or taken out before, and has the kernel watch it.
+    /// Parks a connection, taken out before, and has the kernel watch it.
     ///
     /// Once it is armed, main may be told of it and take it: so this is the last
     /// thing its owner does with it, and the lock is held *across* `arm`. (To
@@ -99,46 +104,62 @@ impl<T: Client> Table<T> {
 
     #[track_caller]
     fn place(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>, is_new: bool) -> bool {
-        let mut state = self.lock();
-        let armed = match state.draining && !is_new && !client.owes_output() {
+        let Some(mut place) = self.lock(client.token().fd()) else {
+            log::line(format_args!("client {}: too large a descriptor", client.socket()));
+            sys::close(client.into_socket());
+            return false;
+        };
+        if matches!(*place, Place::Empty) {
+            self.count.fetch_add(1, Ordering::SeqCst);
+        }
+        let armed = match self.is_draining() && !is_new && !client.is_owed() {
             true => Ok(false),
             false => arm(&client).map(|()| true),
         };
         if let Ok(true) = armed {
-            state.places.insert(client.token(), Place::Parked(client));
+            *place = Place::Parked(client);
             return true;
         }
         if let Err(error) = armed {
             log::failed(format_args!("client {}: watch", client.socket()), &error);
         }
-        state.places.remove(&client.token());
-        sys::close(client.into_socket());
+        *place = Place::Empty;
+        self.gone(client);
         false
     }
 
     /// Takes a parked connection out; it is the caller's now. `None` if nobody
     /// of that name is parked: the event was stale.
     pub fn take(&self, token: Token) -> Option<T> {
-        let mut state = self.lock();
-        let place = state.places.get_mut(&token)?;
-        match std::mem::replace(place, Place::Out(token.fd())) {
-            Place::Parked(client) => Some(client),
-            Place::Out(_) => None,
-        }
+        self.take_if(token.fd(), |client| client.token() == token)
+    }
+
+    /// Takes the connection with that descriptor out, if it is parked and wanted.
+    pub fn take_if(&self, fd: RawFd, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        take_from(&mut *self.lock(fd)?, wanted)
     }
     // ANCHOR_END: park
 
     /// Closes a connection that the caller has.
     #[track_caller]
     pub fn close(&self, client: T) {
-        let mut state = self.lock();
-        state.places.remove(&client.token());
+        // The lock is held across the close: after it the number may be anybody's.
+        let place = self.lock(client.token().fd());
+        if let Some(mut place) = place {
+            *place = Place::Empty;
+            self.gone(client);
+        }
+    }
+
+    #[track_caller]
+    fn gone(&self, client: T) {
         sys::close(client.into_socket());
+        self.count.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// How many connections there are, parked or out.
     pub fn len(&self) -> usize {
-        self.lock().places.len()
+        self.count.load(Ordering::SeqCst)
     }
 
     /// Whether there are none.
@@ -149,17 +170,17 @@ impl<T: Client> Table<T> {
     // ANCHOR: drain
     /// From now on nobody is parked who is owed nothing.
     pub fn start_draining(&self) {
-        self.lock().draining = true;
+        self.draining.store(true, Ordering::SeqCst);
     }
 
     /// Whether [`Table::start_draining`] was called.
     pub fn is_draining(&self) -> bool {
-        self.lock().draining
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Takes out the parked connections that are owed nothing.
     pub fn take_idle(&self) -> Vec<T> {
-        self.take_where(|client| !client.owes_output())
+        self.take_where(|client| !client.is_owed())
     }
 
     /// Takes out every parked connection.
@@ -168,40 +189,44 @@ impl<T: Client> Table<T> {
     }
 
     fn take_where(&self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
-        let mut state = self.lock();
-        let mut taken = Vec::new();
-        for place in state.places.values_mut() {
-            if matches!(place, Place::Parked(client) if wanted(client)) {
-                let Place::Parked(client) = std::mem::replace(place, Place::Out(-1)) else {
-                    continue;
-                };
-                *place = Place::Out(client.socket().raw());
-                taken.push(client);
-            }
-        }
-        taken
+        self.places.iter().filter_map(|place| take_from(&mut *locked(place), &wanted)).collect()
     }
 
     /// Ends, from outside, the connections that somebody else has (or has parked
-    /// again this instant), and says how many there were. Who has one finds its next call failing. The lock keeps
-    /// them from being closed, and their numbers from being used again, meanwhile.
+    /// again this instant), and says how many there were. Who has one finds its
+    /// next call failing. The lock keeps it from being closed, and its number
+    /// from being used again, meanwhile.
     #[track_caller]
     pub fn shut_down_the_rest(&self) -> usize {
-        let state = self.lock();
-        for place in state.places.values() {
-            if let Place::Out(raw) = place {
+        for place in self.places.iter() {
+            if let Place::Out(token) = *locked(place) {
                 // ENOTCONN: it has ended already.
-                let _ = sys::shutdown_both(*raw);
+                let _ = sys::shutdown_both(token.fd());
             }
         }
-        state.places.len()
+        self.len()
     }
     // ANCHOR_END: drain
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing in here panics while the lock is held.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self, fd: RawFd) -> Option<MutexGuard<'_, Place<T>>> {
+        self.places.get(fd).map(locked)
     }
+}
+
+fn take_from<T: Client>(place: &mut Place<T>, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+    let token = match place {
+        Place::Parked(client) if wanted(client) => client.token(),
+        _ => return None,
+    };
+    match std::mem::replace(place, Place::Out(token)) {
+        Place::Parked(client) => Some(client),
+        Place::Empty | Place::Out(_) => None,
+    }
+}
+
+fn locked<T>(place: &Mutex<Place<T>>) -> MutexGuard<'_, Place<T>> {
+    // Nothing in here panics while a lock is held.
+    place.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl<T: Client> Default for Table<T> {
@@ -211,80 +236,4 @@ impl<T: Client> Default for Table<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Conn(Token, Fd, bool);
-
-    impl Client for Conn {
-        fn token(&self) -> Token {
-            self.0
-        }
-        fn socket(&self) -> &Fd {
-            &self.1
-        }
-        fn into_socket(self) -> Fd {
-            self.1
-        }
-        fn owes_output(&self) -> bool {
-            self.2
-        }
-    }
-
-    fn conn(owes: bool) -> (Conn, Fd) {
-        let (socket, peer) = sys::socket_pair().unwrap();
-        (Conn(Token::new(&socket), socket, owes), peer)
-    }
-
-    #[test]
-    fn a_connection_can_be_taken_once() {
-        let (table, (c, _peer)) = (Table::new(), conn(false));
-        let token = c.token();
-        table.park(c, |_| Ok(()));
-        let taken = table.take(token).unwrap();
-        assert!(table.take(token).is_none(), "it is out");
-        table.park(taken, |_| Ok(()));
-        assert!(table.take(token).is_some());
-    }
-
-    #[test]
-    fn a_token_of_an_earlier_owner_finds_nothing() {
-        let (table, (c, _peer)) = (Table::new(), conn(false));
-        let (stale, fd) = (Token::new(&c.1), c.1.raw());
-        table.park(c, |_| Ok(()));
-        assert_eq!(stale.fd(), fd);
-        assert!(table.take(stale).is_none());
-    }
-
-    #[test]
-    fn a_connection_that_cannot_be_armed_is_closed() {
-        let (table, (c, peer)) = (Table::new(), conn(false));
-        assert!(!table.park(c, |_| Err(io::Error::other("no"))));
-        assert!(table.is_empty());
-        assert_eq!(sys::read(&peer, &mut [0; 1]).unwrap(), 0, "the peer reads EOF");
-    }
-
-    #[test]
-    fn draining_parks_only_who_is_owed_something() {
-        let table = Table::new();
-        let ((idle, _a), (owed, _b), (late, _c)) = (conn(false), conn(true), conn(false));
-        table.park(idle, |_| Ok(()));
-        table.park(owed, |_| Ok(()));
-        table.start_draining();
-        assert_eq!(table.take_idle().len(), 1);
-        assert!(!table.park(late, |_| Ok(())));
-        assert_eq!(table.take_all().len(), 1);
-    }
-
-    #[test]
-    fn who_is_out_can_be_ended_from_outside() {
-        let (table, (c, peer)) = (Table::new(), conn(false));
-        let token = c.token();
-        table.park(c, |_| Ok(()));
-        let held = table.take(token).unwrap();
-        assert_eq!(table.shut_down_the_rest(), 1);
-        assert_eq!(sys::read(&peer, &mut [0; 1]).unwrap(), 0, "the peer reads EOF");
-        table.close(held);
-        assert!(table.is_empty());
-    }
-}
+mod tests;

@@ -33,13 +33,13 @@ fn serve(options: &Options) -> Result<ExitCode, Failure> {
         server.queue.wait(&mut events, listener.patience()).trying("wait for events")?;
         for event in events.iter() {
             if event.token == listener.token {
-                server.accept_all(&mut listener)?;
+                server.accept_all(&mut listener);
             } else {
                 server.answer(event.token);
                 listener.cut_pause_short(); // there may be a descriptor again
             }
         }
-        listener.resume(&server.queue)?;
+        listener.resume(&server.queue);
     }
 }
 // ANCHOR_END: serve
@@ -58,17 +58,19 @@ impl Server {
 
     // ANCHOR: accept
     /// The listener is readable: accepts until there is nobody left.
-    fn accept_all(&mut self, listener: &mut Listener) -> Result<(), Failure> {
+    fn accept_all(&mut self, listener: &mut Listener) {
         loop {
             match self.accept_one(listener) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if sys::is_out_of_descriptors(&error) => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
                     listener.errors.failed("accept", &error);
-                    return listener.pause(&self.queue);
+                    // ECONNABORTED: this one has gone again, the next may be fine.
+                    // EMFILE: nobody else can be accepted for now.
+                    if !sys::is_about_one_client(&error) {
+                        return listener.pause(&self.queue);
+                    }
                 }
-                // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
-                Err(error) => listener.errors.failed("accept", &error),
             }
         }
     }
@@ -108,15 +110,16 @@ enum Next {
     Close,
 }
 
-// ANCHOR: conversation
 /// Reads one request and writes one answer.
 fn answer(client: &Fd) -> Next {
     let mut buffer = [0; 16 * 1024];
     match sys::read(client, &mut buffer) {
         Ok(0) => {} // the client closed without a word
+        // ANCHOR: handler
         Ok(n) => {
             let answer = http::answer_once(&buffer[..n]);
             match sys::write(client, &answer) {
+                // ANCHOR_END: handler
                 Ok(written) if written == answer.len() => {}
                 // The send buffer is full, and to wait for room would be to
                 // block. Until chapter 7 keeps the rest, it is lost.
@@ -132,4 +135,3 @@ fn answer(client: &Fd) -> Next {
     }
     Next::Close
 }
-// ANCHOR_END: conversation

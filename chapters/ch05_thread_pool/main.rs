@@ -38,12 +38,13 @@ fn serve(options: &Options) -> Result<ExitCode, Failure> {
         server.queue.wait(&mut events, listener.patience()).trying("wait for events")?;
         for event in events.iter() {
             if event.token == listener.token {
-                server.accept_all(&mut listener)?;
+                server.accept_all(&mut listener);
             } else {
                 server.dispatch(event.token);
             }
         }
-        listener.resume(&server.queue)?;
+        // The end of a pause wakes main; a worker that closes a client does not.
+        listener.resume(&server.queue);
     }
 }
 // ANCHOR_END: serve
@@ -65,17 +66,19 @@ impl Server {
 
     // ANCHOR: accept
     /// The listener is readable: accepts until there is nobody left.
-    fn accept_all(&self, listener: &mut Listener) -> Result<(), Failure> {
+    fn accept_all(&self, listener: &mut Listener) {
         loop {
             match self.accept_one(listener) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if sys::is_out_of_descriptors(&error) => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
                     listener.errors.failed("accept", &error);
-                    return listener.pause(&self.queue);
+                    // ECONNABORTED: this one has gone again, the next may be fine.
+                    // EMFILE: nobody else can be accepted for now.
+                    if !sys::is_about_one_client(&error) {
+                        return listener.pause(&self.queue);
+                    }
                 }
-                // This one is lost (ECONNABORTED: it has gone again), the next may be fine.
-                Err(error) => listener.errors.failed("accept", &error),
             }
         }
     }
@@ -120,7 +123,6 @@ enum Next {
     Close,
 }
 
-// ANCHOR: conversation
 /// Reads one request and writes one answer.
 fn answer(client: &Fd) -> Next {
     let mut buffer = [0; 16 * 1024];
@@ -144,4 +146,3 @@ fn answer(client: &Fd) -> Next {
     }
     Next::Close
 }
-// ANCHOR_END: conversation

@@ -37,10 +37,13 @@ impl fmt::Display for Failure {
             Some(libc::EADDRNOTAVAIL) => {
                 "this machine has no such address; try --addr 127.0.0.1:8080"
             }
-            Some(libc::EACCES | libc::EPERM) => {
+            Some(libc::EACCES | libc::EPERM) if self.tried.starts_with("bind") => {
                 "ports below 1024 need a privilege; choose one above with --port N"
             }
             Some(libc::EAFNOSUPPORT) => "this system has no IPv6; try --addr 127.0.0.1:8080",
+            Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES) if self.tried.contains("folder") => {
+                "--root takes a folder that this user may read"
+            }
             Some(libc::EMFILE) => {
                 "the limit on open descriptors is too low; raise it with `ulimit -n 1024`"
             }

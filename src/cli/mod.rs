@@ -9,6 +9,7 @@ mod failure;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,13 +22,13 @@ pub struct Stage {
     name: &'static str,
     about: &'static str,
     has_workers: bool,
-    drains: bool,
+    is_complete: bool,
 }
 
 impl Stage {
     /// A stage with the common options; `about` says in one line what it is.
     pub const fn new(name: &'static str, about: &'static str) -> Stage {
-        Stage { name, about, has_workers: false, drains: false }
+        Stage { name, about, has_workers: false, is_complete: false }
     }
 
     /// It has worker threads: `--workers`.
@@ -35,9 +36,9 @@ impl Stage {
         Stage { has_workers: true, ..self }
     }
 
-    /// It stops gracefully: `--drain-timeout`.
-    pub const fn with_drain(self) -> Stage {
-        Stage { drains: true, ..self }
+    /// It is the complete server: time-outs, limits, files, a log.
+    pub const fn complete(self) -> Stage {
+        Stage { is_complete: true, ..self }
     }
 }
 
@@ -52,11 +53,23 @@ pub struct Options {
     pub workers: usize,
     /// How long a stop may wait for answers that are still owed.
     pub drain_timeout: Duration,
+    /// How long a request's head may take.
+    pub header_timeout: Duration,
+    /// How long a client may say nothing, or take nothing.
+    pub idle_timeout: Duration,
+    /// How many clients at once; `None`: as many as there are descriptors.
+    pub max_connections: Option<usize>,
+    /// The folder to serve.
+    pub root: Option<PathBuf>,
+    /// Print a line for each request.
+    pub log: bool,
 }
 
 const DEFAULT_PORT: u16 = 8080;
 const MAX_WORKERS: usize = 1024;
 const MAX_SECONDS: f64 = 86_400.0;
+/// As many as [`crate::table`] has room for.
+const MAX_CONNECTIONS: usize = 1 << 20;
 
 /// Reads the command line, runs the server, and turns its end into an exit
 /// status. Every chapter's `main` is this one call.
@@ -104,6 +117,11 @@ fn parse(stage: &Stage, args: impl Iterator<Item = OsString>) -> Result<Asked, S
         trace: trace::Mode::Off,
         workers: 0,
         drain_timeout: Duration::from_secs(10),
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(60),
+        max_connections: None,
+        root: None,
+        log: false,
     };
     let mut port = None;
     let mut parser = lexopt::Parser::from_args(args);
@@ -138,9 +156,30 @@ fn parse(stage: &Stage, args: impl Iterator<Item = OsString>) -> Result<Asked, S
                     _ => return Err(format!("--workers {text}: a number from 1 to {MAX_WORKERS}")),
                 };
             }
-            lexopt::Arg::Long("drain-timeout") if stage.drains => {
+            lexopt::Arg::Long("drain-timeout") if stage.is_complete => {
                 options.drain_timeout = seconds("--drain-timeout", &value(&mut parser)?)?;
             }
+            lexopt::Arg::Long("header-timeout") if stage.is_complete => {
+                options.header_timeout = some_time("--header-timeout", &value(&mut parser)?)?;
+            }
+            lexopt::Arg::Long("idle-timeout") if stage.is_complete => {
+                options.idle_timeout = some_time("--idle-timeout", &value(&mut parser)?)?;
+            }
+            lexopt::Arg::Long("max-connections") if stage.is_complete => {
+                let text = value(&mut parser)?;
+                options.max_connections = match text.parse() {
+                    Ok(n @ 1..=MAX_CONNECTIONS) => Some(n),
+                    _ => {
+                        return Err(format!(
+                            "--max-connections {text}: a number from 1 to {MAX_CONNECTIONS}"
+                        ));
+                    }
+                };
+            }
+            lexopt::Arg::Long("root") if stage.is_complete => {
+                options.root = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
+            lexopt::Arg::Long("log") if stage.is_complete => options.log = true,
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => {
                 return Ok(Asked::Print(help(stage)));
             }
@@ -196,6 +235,14 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     ))
 }
 
+/// Zero seconds would be no time at all.
+fn some_time(option: &str, text: &str) -> Result<Duration, String> {
+    match seconds(option, text)? {
+        Duration::ZERO => Err(format!("{option} {text}: it must be more than 0")),
+        time => Ok(time),
+    }
+}
+
 fn seconds(option: &str, text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(s) if (0.0..=MAX_SECONDS).contains(&s) => Ok(Duration::from_secs_f64(s)),
@@ -217,9 +264,15 @@ fn help(stage: &Stage) -> String {
     if stage.has_workers {
         text.push_str("  --workers N          worker threads (the number of cores, at least 2)\n");
     }
-    if stage.drains {
+    if stage.is_complete {
         text.push_str(
-            "  --drain-timeout S    seconds that a stop may wait for answers still owed (10)\n",
+            "  --root DIR           serve the files of DIR; the demo routes move to /_demo/\n  \
+             --max-connections N  so many clients at once; more wait in the kernel (as many as\n                       \
+             there are descriptors; where --root is used, half as many)\n  \
+             --header-timeout S   seconds that the head of a request may take (10)\n  \
+             --idle-timeout S     seconds that a client may say nothing, or leave no room (60)\n  \
+             --drain-timeout S    seconds that a stop may wait for answers still owed (10)\n  \
+             --log                print a line for each request on stderr\n",
         );
     }
     text.push_str(

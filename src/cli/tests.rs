@@ -1,6 +1,6 @@
 use super::*;
 
-const STAGE: Stage = Stage { name: "x", about: "", has_workers: true, drains: true };
+const STAGE: Stage = Stage { name: "x", about: "", has_workers: true, is_complete: true };
 
 fn asked(args: &[&str]) -> Result<Options, String> {
     match parse(&STAGE, args.iter().map(OsString::from))? {

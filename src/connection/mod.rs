@@ -7,21 +7,21 @@
 //! it decides what happens next.
 
 mod buffers;
+mod ending;
+mod spare;
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use crate::http::{Body, Head, Limits, Method, Response};
+use crate::http::{Limits, Method, Refusal, Request, Response};
 use crate::queue::Token;
 use crate::sys::{self, Fd};
 use crate::table::Client;
 use buffers::{Input, Output};
-
-/// How much one `read` asks for.
-pub const READ_SIZE: usize = 16 * 1024;
-
-/// How many reads a last goodbye may take.
-const DISCARD_READS: usize = 16;
+pub use buffers::{READ_SIZE, most_memory};
+pub use ending::Patience;
+use ending::Waits;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -33,17 +33,30 @@ pub struct Connection {
     limits: Limits,
     input: Input,
     output: Output,
-    /// Nothing more will be answered; close once the output is written.
-    closing: bool,
+    state: State,
+    /// The client asked for a close after the answer to its last request.
+    wishes_to_close: bool,
+    /// A refusal has been answered; for who keeps a log.
+    pub refused: Option<Refusal>,
+    waits: Waits,
+    /// Since when it has been waiting so.
+    since: Instant,
+    /// Something was completed since then.
+    progress: bool,
+    last_look: bool, // by the drain, for what has arrived
+    written: u32,    // bytes given to the kernel, modulo 2^32
+    taken: u32,      // of these, acknowledged at the last look
 }
 
-/// A complete request.
-#[derive(Debug)]
-pub struct Request {
-    /// Request line and header fields.
-    pub head: Head,
-    /// The content that came with it.
-    pub body: Vec<u8>,
+/// How far the talk has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Requests are answered.
+    Open,
+    /// The last answer is given.
+    Closing,
+    /// FIN is sent; what the client still sends is thrown away.
+    Leaving,
 }
 
 /// What a connection wants after its turn; who has it sees to it.
@@ -84,17 +97,31 @@ impl Client for Connection {
         self.socket
     }
 
-    fn owes_output(&self) -> bool {
-        !self.output.is_empty()
+    fn is_owed(&self) -> bool {
+        !self.output.is_empty() || self.state == State::Leaving
     }
 }
 
 impl Connection {
     /// A connection that was just accepted.
     pub fn new(socket: Fd, peer: SocketAddr, limits: Limits) -> Connection {
-        let token = Token::new(&socket);
-        let (input, output) = (Input::default(), Output::default());
-        Connection { token, socket, peer, limits, input, output, closing: false }
+        Connection {
+            token: Token::new(&socket),
+            socket,
+            peer,
+            limits,
+            input: Input::default(),
+            output: Output::default(),
+            state: State::Open,
+            wishes_to_close: false,
+            refused: None,
+            waits: Waits::Head,
+            since: Instant::now(),
+            progress: false,
+            last_look: false,
+            written: 0,
+            taken: 0,
+        }
     }
 
     // ANCHOR: read
@@ -122,7 +149,7 @@ impl Connection {
 
     #[track_caller]
     fn read_while(&mut self, most: usize, go_on: impl Fn(usize) -> bool) -> io::Result<()> {
-        if self.has_request() || self.owes_output() {
+        if self.has_request() || !self.output.is_empty() {
             return Ok(());
         }
         let mut received = 0;
@@ -136,18 +163,22 @@ impl Connection {
         Ok(())
     }
 
-    /// For the drain: whether one more request has arrived, be it that its bytes
-    /// are still in the kernel. Reads although answers may wait to be sent.
+    /// For the drain: whether one more request has arrived. Looks for it in the
+    /// kernel, too, once and for about `most` bytes: what a client goes on sending
+    /// has not arrived before the stop. Reads although answers may wait to be sent.
     ///
     /// # Errors
     /// As above.
     #[track_caller]
     pub fn has_arrived(&mut self, most: usize) -> io::Result<bool> {
-        let mut received = 0;
-        while !self.has_request() && !self.closing && received < most {
-            match self.read()? {
-                0 => break,
-                n => received += n,
+        if !self.has_request() && self.state == State::Open && !self.last_look {
+            self.last_look = true;
+            let mut received = 0;
+            while received < most {
+                match self.read()? {
+                    0 => break,
+                    n => received += n,
+                }
             }
         }
         Ok(self.has_request())
@@ -156,18 +187,17 @@ impl Connection {
     /// One `read`; 0 if nothing came.
     #[track_caller]
     fn read(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; READ_SIZE];
-        match sys::read(&self.socket, &mut buffer) {
-            Ok(0) => {
-                self.input.ended = true;
-                Ok(0)
+        loop {
+            match sys::read(&self.socket, self.input.room()) {
+                Ok(n) => {
+                    self.input.came(n);
+                    return Ok(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                // A signal came first: nothing is lost, and nothing read.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Ok(n) => {
-                self.input.push(&buffer[..n]);
-                Ok(n)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error),
         }
     }
     // ANCHOR_END: read
@@ -176,26 +206,29 @@ impl Connection {
     /// Whether there is something to answer among the bytes read: a complete
     /// request, or one that breaks the rules.
     pub fn has_request(&mut self) -> bool {
-        !self.closing && self.input.has_request(&self.limits)
+        self.state == State::Open && self.input.has_request(&self.limits)
     }
 
     /// The oldest complete request among the bytes read. One that breaks the
     /// rules is answered here, and is the last one answered. `None` also while so
     /// much is to be sent that sending comes first.
-    pub fn next_request(&mut self) -> Option<Request> {
+    pub fn next_request(&mut self) -> Option<Request<'_>> {
         if self.output.is_large() || !self.has_request() {
             return None;
         }
-        match self.input.head.take()? {
-            Ok(head) => {
-                let body = self.input.start + head.length;
-                let end = body + head.body_length;
-                let body = self.input.bytes[body..end].to_vec();
-                self.input.consume(end);
-                Some(Request { head, body })
+        self.progress = true;
+        let n = self.input.bytes().len().min(self.limits.line);
+        let if_refused = Method::of_beginning(&self.input.bytes()[..n]);
+        match self.input.take_request()? {
+            Ok(request) => {
+                self.wishes_to_close = !request.head.keep_alive;
+                Some(request)
             }
             Err(refusal) => {
-                self.answer(refusal, Method::Other, false);
+                self.refused = Some(refusal);
+                self.wishes_to_close = false;
+                self.state = State::Closing;
+                self.output.answer(refusal.response(), if_refused, false);
                 None
             }
         }
@@ -204,16 +237,11 @@ impl Connection {
 
     /// Queues an answer. Without `keep_alive` it is the last one.
     pub fn answer(&mut self, response: Response, method: Method, keep_alive: bool) {
-        let keep_alive = keep_alive && !self.closing;
-        self.closing = !keep_alive;
-        self.output.bytes.extend_from_slice(response.head(keep_alive).as_bytes());
-        if method == Method::Head {
-            return;
+        let keep_alive = keep_alive && self.state == State::Open;
+        if !keep_alive {
+            self.state = State::Closing;
         }
-        match response.body {
-            Body::Bytes(bytes) => self.output.bytes.extend_from_slice(&bytes),
-            body @ Body::Pattern(_) => self.output.body = Some((body, 0)),
-        }
+        self.output.answer(response, method, keep_alive);
     }
 
     // ANCHOR: send
@@ -222,67 +250,46 @@ impl Connection {
     /// turn of a client that waits to be told to go on.
     ///
     /// # Errors
-    /// `EPIPE`, `ECONNRESET`: the connection is gone.
+    /// `EPIPE`, `ECONNRESET`: the connection is gone. An error of a file whose
+    /// length was promised already.
     #[track_caller]
     pub fn send(&mut self, most: usize) -> io::Result<Sent> {
         let mut sent = 0;
-        while self.output.refill() || self.queue_continue() {
+        while self.output.refill()? || self.queue_continue() {
             if sent >= most {
                 return Ok(Sent::More);
             }
             match sys::write(&self.socket, &self.output.bytes[self.output.start..]) {
                 Ok(n) => {
                     self.output.start += n;
+                    self.written = self.written.wrapping_add(n as u32);
+                    self.progress = true;
                     sent += n;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Sent::Full),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        self.input.tidy();
+        self.output.tidy();
         Ok(Sent::All)
     }
 
-    /// Queues a `100 Continue` if the client waits for one. It stands here and
-    /// not where requests are looked for: those that arrived before it may have
-    /// used up the turn, and then nobody looks until the client says more.
+    /// Queues a `100 Continue` if the client waits for one. Here and not where requests are
+    /// looked for: those before it may have used up the turn, and then nobody looks.
     fn queue_continue(&mut self) -> bool {
         let waits = !self.is_finished() && self.input.takes_continue();
         if waits {
-            self.output.bytes.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.output.room().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         waits
     }
     // ANCHOR_END: send
 
-    /// Before a close that the server begins: sends FIN, so that the client knows
-    /// the answer is whole, and takes unread bytes out of the receive buffer. A
-    /// close that finds some there sends RST, and what the client has not read by
-    /// then is lost to it (RFC 9112 §9.6). Bytes that come later still do that
-    /// harm: to wait for them takes a deadline.
-    #[track_caller]
-    pub fn hang_up(&mut self) {
-        if self.input.ended {
-            return; // the client began; it sends no more
-        }
-        // ENOTCONN (usual on macOS): the client has gone already.
-        let _ = sys::shutdown_write(&self.socket);
-        let mut buffer = [0; READ_SIZE];
-        for _ in 0..DISCARD_READS {
-            if !matches!(sys::read(&self.socket, &mut buffer), Ok(READ_SIZE)) {
-                break;
-            }
-        }
-    }
-
-    /// How much memory its buffers hold, in bytes.
+    /// Bytes of memory in its buffers.
     pub fn memory(&self) -> usize {
-        self.input.bytes.capacity() + self.output.bytes.capacity()
-    }
-
-    /// Nothing more will be read or answered: the last answer is given, or the
-    /// client has ended its side and its last complete request is answered.
-    pub fn is_finished(&self) -> bool {
-        self.closing || self.input.ended
+        self.input.memory() + self.output.bytes.capacity()
     }
 }
 

@@ -8,44 +8,60 @@
 //! | `GET /big?bytes=N` | N bytes (at most 64 MiB) |
 //! | `POST /echo` | the request's body (from chapter 6 on) |
 //!
-//! Anything else is 404, a bad number 400, a known path with another method 405.
+//! Anything else is 404, a bad number 400, a known path with another method 405,
+//! an unknown method 501. `OPTIONS` names the methods of a path.
 
+use std::borrow::Cow;
 use std::thread;
 use std::time::Duration;
 
-use super::{Body, Head, Response};
+use super::{Body, Method, Request, Response};
 use crate::trace;
 
 const MAX_MS: usize = 10_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// The methods of a path that is read.
+const READ: &str = "GET, HEAD, OPTIONS";
+/// The methods of `/echo`.
+const ECHO: &str = "POST, OPTIONS";
+
 /// Answers a request that has no use for its body: chapters 1 to 5.
 #[track_caller]
-pub fn respond(head: &Head) -> Response {
-    let (path, query) = split(&head.target);
-    match (path, head.method.as_str()) {
-        ("/", "GET" | "HEAD") => Response::text(200, "Hello World\n"),
-        ("/slow", "GET" | "HEAD") => match number(query, "ms", MAX_MS) {
+pub fn respond(request: &Request<'_>) -> Response {
+    let (path, query) = request.path_and_query();
+    let is_known = matches!(path, "/" | "/slow" | "/big");
+    match (path, request.head.method) {
+        (_, Method::Unknown) => Response::text(501, "no such method is known here\n"),
+        ("*", _) => options(READ),
+        ("/", Method::Get | Method::Head) => Response::text(200, "Hello World\n"),
+        ("/slow", Method::Get | Method::Head) => match number(query, "ms", MAX_MS) {
             Ok(ms) => slow(ms),
             Err(refused) => refused,
         },
-        ("/big", "GET" | "HEAD") => match number(query, "bytes", MAX_BYTES) {
+        ("/big", Method::Get | Method::Head) => match number(query, "bytes", MAX_BYTES) {
             Ok(bytes) => Response::ok(Body::Pattern(bytes)),
             Err(refused) => refused,
         },
-        ("/" | "/slow" | "/big", _) => Response::method_not_allowed("GET, HEAD"),
+        (_, Method::Options) if is_known => options(READ),
+        _ if is_known => Response::method_not_allowed(READ),
         _ => Response::text(404, "there is nothing here\n"),
     }
 }
 
 /// Answers a request together with its body: from chapter 6 on.
 #[track_caller]
-pub fn respond_with_body(head: &Head, body: &[u8]) -> Response {
-    match (split(&head.target).0, head.method.as_str()) {
-        ("/echo", "POST") => Response::ok(Body::Bytes(body.to_vec())),
-        ("/echo", _) => Response::method_not_allowed("POST"),
-        _ => respond(head),
+pub fn respond_with_body(request: &Request<'_>) -> Response {
+    match (request.path_and_query().0, request.head.method) {
+        ("/echo", Method::Post) => Response::ok(Body::Bytes(Cow::Owned(request.body.to_vec()))),
+        ("/echo", Method::Options) => options(ECHO),
+        ("/echo", method) if method != Method::Unknown => Response::method_not_allowed(ECHO),
+        _ => respond(request),
     }
+}
+
+fn options(allow: &'static str) -> Response {
+    Response::empty(204).with("Allow", allow)
 }
 
 /// A handler that waits for something, as handlers do: a disk, a database. The
@@ -55,17 +71,7 @@ fn slow(ms: usize) -> Response {
     let pause = trace::step_enters("handler sleeps", format_args!("{ms} ms"));
     thread::sleep(Duration::from_millis(ms as u64));
     pause.leave("handler slept", None, "");
-    Response::text(200, &format!("slept {ms} ms\n"))
-}
-
-/// Path and query of a target; of an absolute URI (RFC 9112 §3.2.2) those that
-/// follow its authority.
-fn split(target: &str) -> (&str, &str) {
-    let target = match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-        None => target,
-    };
-    target.split_once('?').unwrap_or((target, ""))
+    Response::text(200, format!("slept {ms} ms\n"))
 }
 
 /// The number in `name=N`, which must be there and at most `max`.
@@ -79,7 +85,7 @@ fn number(query: &str, name: &str, max: usize) -> Result<usize, Response> {
         Some(n) if n <= max => Ok(n),
         _ => {
             let text = format!("this path needs ?{name}=N with a whole number of at most {max}\n");
-            Err(Response::text(400, &text))
+            Err(Response::text(400, text))
         }
     }
 }

@@ -4,13 +4,18 @@
 //! [`demo::respond`] is the application, [`Response`] turns its answer back into
 //! bytes. None of it knows sockets.
 
+mod chunked;
+mod date;
 pub mod demo;
 mod head;
 mod response;
+mod rules;
 
-pub use head::{Head, Limits, Parsed};
+pub use chunked::{Chunks, Decoded};
+pub use head::{Framing, Head, Limits, Parsed, Refusal, Request};
 pub use response::{Body, Method, Response, pattern};
 
+// ANCHOR: answer_once
 /// The whole conversation of chapters 1 to 5: the bytes of one `read` in, the
 /// bytes of one answer out, and the connection is closed.
 ///
@@ -18,19 +23,20 @@ pub use response::{Body, Method, Response, pattern};
 /// refused with 400: chapter 6 learns to wait for the rest.
 #[track_caller]
 pub fn answer_once(bytes: &[u8]) -> Vec<u8> {
+    const NOT_COMPLETE: Refusal =
+        Refusal::new(400, "this server reads once, and your request was not complete in it\n");
+    let method = Method::of_beginning(bytes);
     let (response, method) = match Head::parse(bytes, &Limits::NONE) {
-        Parsed::Complete(head) => (demo::respond(&head), head.answer_to()),
-        Parsed::Partial => (
-            Response::text(
-                400,
-                "this server reads once, and your request was not complete in it\n",
-            ),
-            Method::Other,
-        ),
-        Parsed::Refused(response) => (response, Method::Other),
+        Parsed::Complete(head) => {
+            let request = Request::new(head, bytes, &bytes[head.length..]);
+            (demo::respond(&request), head.method)
+        }
+        Parsed::Partial => (NOT_COMPLETE.response(), method),
+        Parsed::Refused(refusal) => (refusal.response(), method),
     };
     response.into_bytes(method, false)
 }
+// ANCHOR_END: answer_once
 
 #[cfg(test)]
 mod tests;

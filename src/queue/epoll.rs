@@ -17,6 +17,7 @@ pub struct Queue {
 }
 
 impl Queue {
+    // ANCHOR: new
     /// epoll_create1(2): an empty interest list and an empty ready list, behind
     /// a descriptor of its own.
     ///
@@ -30,7 +31,9 @@ impl Queue {
         trace::name_fd(raw, Role::Queue);
         Ok(Queue { fd: Fd::new(raw) })
     }
+    // ANCHOR_END: new
 
+    // ANCHOR: add
     /// epoll_ctl(2) with `EPOLL_CTL_ADD`: puts `fd` on the interest list. If it
     /// is ready already, the next wait says so: the kernel looks when it adds.
     ///
@@ -42,7 +45,9 @@ impl Queue {
         let flags = flags(want) | mode_flags(mode);
         self.control(libc::EPOLL_CTL_ADD, fd, flags, Some((token, want, mode)))
     }
+    // ANCHOR_END: add
 
+    // ANCHOR: rearm
     /// epoll_ctl(2) with `EPOLL_CTL_MOD`: a oneshot entry that has fired stays
     /// on the list, disabled; this enables it once more, and looks.
     ///
@@ -53,7 +58,9 @@ impl Queue {
         let flags = flags(want) | mode_flags(Mode::Oneshot);
         self.control(libc::EPOLL_CTL_MOD, fd, flags, Some((token, want, Mode::Oneshot)))
     }
+    // ANCHOR_END: rearm
 
+    // ANCHOR: delete
     /// epoll_ctl(2) with `EPOLL_CTL_DEL`. Not being on the list is fine.
     ///
     /// # Errors
@@ -65,7 +72,9 @@ impl Queue {
             result => result,
         }
     }
+    // ANCHOR_END: delete
 
+    // ANCHOR: control
     #[track_caller]
     fn control(
         &self,
@@ -97,7 +106,9 @@ impl Queue {
         let result = check(unsafe { libc::epoll_ctl(self.fd.raw(), op, fd.raw(), &raw mut event) });
         call.end(result).map(|_| ())
     }
+    // ANCHOR_END: control
 
+    // ANCHOR: wait
     /// epoll_wait(2): sleeps until something on the interest list is ready, or
     /// for at most `timeout` (`None`: for ever; rounded up to a millisecond, so
     /// that a deadline is never found "almost" reached, again and again).
@@ -128,11 +139,12 @@ impl Queue {
             // SAFETY: the kernel has initialised the first `n` events.
             unsafe { events.list.set_len(n as usize) };
         }
-        match call.end_full(result, |_| tell(events.iter())) {
-            Err(error) if error.raw_os_error() != Some(libc::EINTR) => Err(error),
-            _ => Ok(()),
-        }
+        let result = call.end_full(result, |_| tell(events.iter()));
+        let is_signal = |error: &io::Error| error.raw_os_error() == Some(libc::EINTR);
+        events.interrupted = result.as_ref().is_err_and(is_signal);
+        if events.interrupted { Ok(()) } else { result.map(|_| ()) }
     }
+    // ANCHOR_END: wait
 
     /// Closes the queue; whatever it still watched stays open.
     #[track_caller]
@@ -141,6 +153,7 @@ impl Queue {
     }
 }
 
+// ANCHOR: flags
 /// EPOLLERR and EPOLLHUP come unasked.
 fn flags(want: Want) -> i32 {
     match want {
@@ -156,6 +169,7 @@ fn mode_flags(mode: Mode) -> i32 {
         Mode::Oneshot => libc::EPOLLONESHOT,
     }
 }
+// ANCHOR_END: flags
 
 fn flag_names(flags: i32) -> String {
     let names = [
@@ -171,14 +185,16 @@ fn flag_names(flags: i32) -> String {
 /// Room for what one wait returns.
 pub struct Events {
     list: Vec<libc::epoll_event>,
+    interrupted: bool,
 }
 
 impl Events {
     /// Room for `capacity` events; what does not fit stays ready for the next wait.
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { list: Vec::with_capacity(capacity.max(1)) }
+        Events { list: Vec::with_capacity(capacity.max(1)), interrupted: false }
     }
 
+    // ANCHOR: events
     /// What the last wait returned.
     pub fn iter(&self) -> impl Iterator<Item = Event> + Clone + '_ {
         self.list.iter().map(|raw| {
@@ -194,9 +210,27 @@ impl Events {
             }
         })
     }
+    // ANCHOR_END: events
+
+    /// As if a wait had found these readable.
+    pub(super) fn fill_readable(&mut self, tokens: impl Iterator<Item = Token>) {
+        let event = |token: Token| libc::epoll_event { events: libc::EPOLLIN as u32, u64: token.0 };
+        self.list.clear();
+        self.list.extend(tokens.map(event));
+    }
 
     /// Whether the last wait returned nothing.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether there was no room for more: others may be ready, too.
+    pub fn is_full(&self) -> bool {
+        self.list.len() == self.list.capacity()
+    }
+
+    /// Whether a signal ended the last wait (`EINTR`): then it may not have looked.
+    pub fn were_interrupted(&self) -> bool {
+        self.interrupted
     }
 }

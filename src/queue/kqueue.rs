@@ -38,6 +38,7 @@ pub struct Queue {
 }
 
 impl Queue {
+    // ANCHOR: new
     /// kqueue(2): an empty queue, behind a descriptor of its own. A child made
     /// by fork(2) does not inherit it.
     ///
@@ -51,7 +52,9 @@ impl Queue {
         trace::name_fd(raw, Role::Queue);
         Ok(Queue { fd: Fd::new(raw) })
     }
+    // ANCHOR_END: new
 
+    // ANCHOR: add
     /// kevent(2) with `EV_ADD`: watch `fd`. If it is ready already, the next
     /// wait says so: the filter is evaluated when it is added.
     ///
@@ -62,7 +65,9 @@ impl Queue {
         let what = Some((token, mode));
         self.change(fd, want, c::EV_ADD as u32 | mode_flags(mode), "add", what)
     }
+    // ANCHOR_END: add
 
+    // ANCHOR: rearm
     /// kevent(2) with `EV_ADD|EV_ONESHOT`: a oneshot entry is gone once it has
     /// been delivered, so arming again is adding again.
     ///
@@ -73,7 +78,9 @@ impl Queue {
         let flags = c::EV_ADD as u32 | c::EV_ONESHOT as u32;
         self.change(fd, want, flags, "rearm", Some((token, Mode::Oneshot)))
     }
+    // ANCHOR_END: rearm
 
+    // ANCHOR: delete
     /// kevent(2) with `EV_DELETE`. Not being watched is fine (`ENOENT`).
     /// Reading and writing are two entries of which at most one exists; the
     /// likelier one is tried first.
@@ -90,7 +97,9 @@ impl Queue {
         }
         Ok(())
     }
+    // ANCHOR_END: delete
 
+    // ANCHOR: change
     #[track_caller]
     fn change(
         &self,
@@ -129,7 +138,9 @@ impl Queue {
             result => result.map(|_| ()),
         }
     }
+    // ANCHOR_END: change
 
+    // ANCHOR: wait
     /// kevent(2) with an event list: sleeps until something watched is ready,
     /// or for at most `timeout` (`None`: for ever).
     ///
@@ -163,11 +174,12 @@ impl Queue {
             // SAFETY: the kernel has initialised the first `n` events.
             unsafe { events.list.set_len(n as usize) };
         }
-        match call.end_full(result, |_| tell(events.iter())) {
-            Err(error) if error.raw_os_error() != Some(libc::EINTR) => Err(error),
-            _ => Ok(()),
-        }
+        let result = call.end_full(result, |_| tell(events.iter()));
+        let is_signal = |error: &io::Error| error.raw_os_error() == Some(libc::EINTR);
+        events.interrupted = result.as_ref().is_err_and(is_signal);
+        if events.interrupted { Ok(()) } else { result.map(|_| ()) }
     }
+    // ANCHOR_END: wait
 
     /// Closes the queue; whatever it still watched stays open.
     #[track_caller]
@@ -176,6 +188,7 @@ impl Queue {
     }
 }
 
+// ANCHOR: flags
 // NetBSD counts its filters from 0 upwards (READ is 0), the others from -1 down.
 fn filter(want: Want) -> i64 {
     match want {
@@ -191,6 +204,7 @@ fn mode_flags(mode: Mode) -> u32 {
         Mode::Oneshot => c::EV_ONESHOT as u32,
     }
 }
+// ANCHOR_END: flags
 
 fn filter_name(want: Want) -> &'static str {
     match want {
@@ -213,6 +227,7 @@ fn flag_names(flags: u32) -> String {
 /// Room for what one wait returns.
 pub struct Events {
     list: Vec<c::kevent>,
+    interrupted: bool,
 }
 
 // SAFETY: a kevent holds no pointer that is followed; `udata` carries a Token.
@@ -221,9 +236,10 @@ unsafe impl Send for Events {}
 impl Events {
     /// Room for `capacity` events; what does not fit stays ready for the next wait.
     pub fn with_capacity(capacity: usize) -> Events {
-        Events { list: Vec::with_capacity(capacity.max(1)) }
+        Events { list: Vec::with_capacity(capacity.max(1)), interrupted: false }
     }
 
+    // ANCHOR: events
     /// What the last wait returned.
     ///
     /// `data` (how many bytes, how many connections) and `EV_EOF` are hints and
@@ -241,9 +257,33 @@ impl Events {
             }
         })
     }
+    // ANCHOR_END: events
+
+    /// As if a wait had found these readable.
+    pub(super) fn fill_readable(&mut self, tokens: impl Iterator<Item = Token>) {
+        self.list.clear();
+        self.list.extend(tokens.map(|token| {
+            // SAFETY: all-zero bytes are a valid kevent.
+            let mut event: c::kevent = unsafe { mem::zeroed() };
+            event.ident = token.fd() as _;
+            event.filter = filter(Want::Read) as _;
+            event.udata = token.0 as usize as _;
+            event
+        }));
+    }
 
     /// Whether the last wait returned nothing.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether there was no room for more: others may be ready, too.
+    pub fn is_full(&self) -> bool {
+        self.list.len() == self.list.capacity()
+    }
+
+    /// Whether a signal ended the last wait (`EINTR`): then it may not have looked.
+    pub fn were_interrupted(&self) -> bool {
+        self.interrupted
     }
 }

@@ -28,6 +28,7 @@ mod epoll;
 mod kqueue;
 #[cfg(all(kqueue, target_os = "linux"))]
 mod libkqueue;
+mod poll;
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,6 +38,8 @@ pub use epoll::{Events, NAME, Queue};
 #[cfg(kqueue)]
 pub use kqueue::{Events, NAME, Queue};
 
+pub use poll::poll;
+
 use crate::sys::Fd;
 use crate::trace;
 
@@ -44,6 +47,7 @@ use crate::trace;
 // into what both kernels carry for us (`udata`: a pointer; `u64`).
 const _: () = assert!(usize::BITS >= 64, "these servers need a 64-bit target");
 
+// ANCHOR: token
 /// Names one connection for its whole life. The kernel carries it and gives it
 /// back with each event.
 ///
@@ -61,6 +65,7 @@ impl Token {
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         Token(u64::from(generation) << 32 | u64::from(fd.raw() as u32))
     }
+    // ANCHOR_END: token
 
     /// The descriptor in the lower half.
     pub fn fd(self) -> RawFd {
@@ -78,6 +83,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
+// ANCHOR: want_and_mode
 /// What to be told about a descriptor. Never both at once: kqueue keeps reading
 /// and writing as two entries, and one wait could return both, so that two
 /// workers would own one connection.
@@ -99,7 +105,9 @@ pub enum Mode {
     /// Reported once, then silent until [`Queue::rearm`].
     Oneshot,
 }
+// ANCHOR_END: want_and_mode
 
+// ANCHOR: event
 /// One descriptor that is ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Event {
@@ -110,6 +118,7 @@ pub struct Event {
     /// Writing will not block; it may still find an error.
     pub writable: bool,
 }
+// ANCHOR_END: event
 
 impl Event {
     /// `client 7 readable`, for the trace.

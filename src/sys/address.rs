@@ -107,4 +107,10 @@ mod tests {
             assert_eq!(RawAddress::new(address).get().unwrap(), address);
         }
     }
+
+    #[test]
+    fn an_address_that_the_kernel_left_empty_is_nobodys() {
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        assert_eq!(RawAddress::empty().get().unwrap(), nobody);
+    }
 }

@@ -18,6 +18,7 @@ macro_rules! names {
 // systems; a chain of comparisons, unlike a match, does not mind.
 names! {
     EAGAIN EINTR EBADF EINVAL ENOENT EEXIST EPERM EACCES
+    ENOTDIR EISDIR ELOOP ENAMETOOLONG EROFS
     EMFILE ENFILE ENOBUFS ENOMEM ECONNABORTED ECONNRESET ECONNREFUSED EPIPE
     ENOTCONN EISCONN EINPROGRESS EALREADY ETIMEDOUT
     EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EPROTONOSUPPORT EPROTO ENOPROTOOPT
@@ -39,13 +40,33 @@ pub fn describe(error: &io::Error) -> String {
     }
 }
 
-/// Whether `accept` or `socket` failed because this process (`EMFILE`), the
-/// system (`ENFILE`) or its memory for sockets (`ENOBUFS`, `ENOMEM`) has no
-/// room for one more descriptor. On Linux the connection then stays in the
-/// accept queue, so the listener stays readable (accept(2), net/socket.c).
-pub fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+// ANCHOR: is_about_one_client
+/// Whether a failed `accept` concerns one client only, so that the next may be
+/// accepted at once: it has gone again (`ECONNABORTED`), or the network had lost
+/// it already (Linux reports the errors of a new socket here: accept(2)).
+///
+/// Everything else is about *us*: no descriptor left in this process (`EMFILE`)
+/// or in the system (`ENFILE`), no memory for sockets (`ENOBUFS`, `ENOMEM`), a
+/// rule that forbids it (`EPERM`). The next call would fail as this one did. On
+/// Linux the connection stays in the accept queue, and the listener readable.
+pub fn is_about_one_client(error: &io::Error) -> bool {
+    use libc::{ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH};
+    use libc::{ENOPROTOOPT, EOPNOTSUPP, EPROTO};
+    let errnos = [
+        ECONNABORTED,
+        EINTR,
+        ENETDOWN,
+        ENETUNREACH,
+        EHOSTDOWN,
+        EHOSTUNREACH,
+        EPROTO,
+        ENOPROTOOPT,
+        EOPNOTSUPP,
+    ];
+    // Without a number: macOS gives no address for a client that has gone again.
+    error.raw_os_error().is_none_or(|errno| errnos.contains(&errno))
 }
+// ANCHOR_END: is_about_one_client
 
 #[cfg(test)]
 mod tests {
@@ -55,6 +76,14 @@ mod tests {
     fn an_error_is_described_by_words_and_name() {
         let text = describe(&io::Error::from_raw_os_error(libc::EPIPE));
         assert_eq!(text, "Broken pipe (EPIPE)");
+    }
+
+    #[test]
+    fn errors_of_accept_are_about_one_client_or_about_us() {
+        let is_about_one = |errno| is_about_one_client(&io::Error::from_raw_os_error(errno));
+        assert!(is_about_one(libc::ECONNABORTED) && is_about_one(libc::EHOSTUNREACH));
+        assert!(!is_about_one(libc::EMFILE) && !is_about_one(libc::EACCES));
+        assert!(is_about_one_client(&io::Error::other("not an address")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::check;
 use crate::trace;
 
+// ANCHOR: fd
 /// A file descriptor that this value alone owns. Moving it moves the right to
 /// use and close the descriptor; there is no way to copy it.
 ///
@@ -20,6 +21,7 @@ pub struct Fd {
     /// which calls may sleep. (The flag itself lives in the kernel's open file.)
     nonblocking: AtomicBool,
 }
+// ANCHOR_END: fd
 
 impl Fd {
     /// Takes a descriptor that a system call has just returned.
@@ -98,6 +100,7 @@ pub fn close(fd: Fd) {
     close_raw(raw, trace::gives("close").fd(raw));
 }
 
+// ANCHOR: close
 #[track_caller]
 fn close_raw(raw: RawFd, call: trace::Shape) {
     let call = call.start(|| raw.to_string());
@@ -111,7 +114,9 @@ fn close_raw(raw: RawFd, call: trace::Shape) {
         ));
     }
 }
+// ANCHOR_END: close
 
+// ANCHOR: read
 /// read(2): takes bytes out of the socket's receive buffer. `Ok(0)` means the
 /// peer has finished sending (EOF), not "nothing yet".
 ///
@@ -124,12 +129,19 @@ pub fn read(fd: &Fd, buffer: &mut [u8]) -> io::Result<usize> {
         .fd(fd.raw)
         .may_sleep(fd.may_sleep())
         .start(|| format!("{fd}, {}", buffer.len()));
+    #[cfg(feature = "short-io")]
+    let buffer = match super::short::reading(fd, buffer.len()) {
+        Ok(n) => &mut buffer[..n],
+        Err(error) => return call.end(Err(error)),
+    };
     // SAFETY: the pointer and the length are those of one live, writable slice.
     let result = check(unsafe { libc::read(fd.raw, buffer.as_mut_ptr().cast(), buffer.len()) });
     let result = result.map(|n| n as usize);
     call.end_with(result, |n| trace::first_line(&buffer[..*n]))
 }
+// ANCHOR_END: read
 
+// ANCHOR: write
 /// write(2): copies bytes into the socket's send buffer; the kernel sends them
 /// when it can. May take fewer than offered: a *short write*.
 ///
@@ -143,12 +155,19 @@ pub fn write(fd: &Fd, bytes: &[u8]) -> io::Result<usize> {
         .fd(fd.raw)
         .may_sleep(fd.may_sleep())
         .start(|| format!("{fd}, {}", bytes.len()));
+    #[cfg(feature = "short-io")]
+    let bytes = match super::short::writing(fd, bytes.len()) {
+        Ok(n) => &bytes[..n],
+        Err(error) => return call.end(Err(error)),
+    };
     // SAFETY: the pointer and the length are those of one live slice.
     let result = check(unsafe { libc::write(fd.raw, bytes.as_ptr().cast(), bytes.len()) });
     let result = result.map(|n| n as usize);
     call.end_with(result, |_| trace::first_line(bytes))
 }
+// ANCHOR_END: write
 
+// ANCHOR: set_nonblocking
 /// fcntl(2) with `F_GETFL` and `F_SETFL`: sets O_NONBLOCK, so that a call which
 /// would have to wait fails with `EAGAIN` instead.
 ///
@@ -162,7 +181,9 @@ pub fn set_nonblocking(fd: &Fd) -> io::Result<()> {
     fd.mark_nonblocking(true);
     Ok(())
 }
+// ANCHOR_END: set_nonblocking
 
+// ANCHOR: cloexec
 /// fcntl(2) with `F_SETFD`: sets FD_CLOEXEC, so that a program started by
 /// exec(2) does not inherit the descriptor.
 #[track_caller]
@@ -180,7 +201,9 @@ pub fn set_cloexec(fd: &Fd) -> io::Result<()> {
 pub fn duplicate(fd: &Fd) -> io::Result<Fd> {
     fcntl(fd, libc::F_DUPFD_CLOEXEC, "F_DUPFD_CLOEXEC", 0).map(Fd::new)
 }
+// ANCHOR_END: cloexec
 
+// ANCHOR: fcntl
 #[track_caller]
 fn fcntl(fd: &Fd, command: i32, name: &str, argument: i32) -> io::Result<i32> {
     let call = trace::gives("fcntl").fd(fd.raw).start(|| match command {
@@ -192,6 +215,7 @@ fn fcntl(fd: &Fd, command: i32, name: &str, argument: i32) -> io::Result<i32> {
     // SAFETY: these commands take an int and touch no memory of ours.
     call.end(check(unsafe { libc::fcntl(fd.raw, command, argument) }))
 }
+// ANCHOR_END: fcntl
 
 fn flag_names(flags: i32) -> String {
     let mut names = String::from("O_RDWR");

@@ -13,22 +13,32 @@ mod address;
 mod errno;
 mod fd;
 mod process;
+mod published;
+#[cfg(feature = "short-io")]
+mod short;
 mod socket;
+#[cfg(test)]
+pub(crate) mod tests;
+mod unacknowledged;
 
 use std::io;
 
-pub use errno::{describe, is_out_of_descriptors, name as errno_name};
+pub use errno::{describe, is_about_one_client, name as errno_name};
 pub use fd::{Fd, close, duplicate, read, set_cloexec, set_nonblocking, write};
 pub use process::{
     Usage, descriptor_limit, monotonic_us, prepare, raise_descriptor_limit, send_signal,
     send_signal_to_thread, thread_id, wait_until_ended, wait_until_stopped,
 };
 pub use socket::{
-    accept, bind, connect, listen, local_address, set_linger_zero, set_max_segment, set_no_delay,
-    set_receive_buffer, set_reuse_address, shutdown_both, shutdown_write, socket, socket_pair,
+    REUSE_PORT_BALANCES, accept, bind, connect, listen, local_address, set_linger_zero,
+    set_max_segment, set_no_delay, set_receive_buffer, set_reuse_address, set_reuse_port,
+    shutdown_both, shutdown_write, socket, socket_pair,
 };
+pub use unacknowledged::unacknowledged;
 
+// ANCHOR: check
 /// What C programs test after each call: `-1` means "look at `errno`".
 pub(crate) fn check<T: Copy + PartialEq + From<i8>>(returned: T) -> io::Result<T> {
     if returned == T::from(-1) { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
+// ANCHOR_END: check

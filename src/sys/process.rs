@@ -55,6 +55,7 @@ pub fn descriptor_limit() -> io::Result<(u64, u64)> {
     Ok((limit.rlim_cur as u64, limit.rlim_max as u64))
 }
 
+// ANCHOR: raise_descriptor_limit
 /// setrlimit(2): raises the soft limit on descriptors to the hard one, which
 /// needs no privilege, and returns the new soft limit. On macOS the
 /// value that is always accepted is OPEN_MAX, 10,240.
@@ -71,6 +72,7 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     call.end(check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }))?;
     Ok(wanted)
 }
+// ANCHOR_END: raise_descriptor_limit
 
 /// kill(2): sends a signal to a process.
 pub fn send_signal(pid: u32, signal: i32) -> io::Result<()> {

@@ -9,6 +9,7 @@ use super::address::RawAddress;
 use super::{Fd, check};
 use crate::trace::{self, Role};
 
+// ANCHOR: socket
 /// socket(2): an endpoint that is not yet connected to anything.
 ///
 /// # Errors
@@ -24,7 +25,9 @@ pub fn socket(address: SocketAddr) -> io::Result<Fd> {
     let raw = call.end(check(unsafe { libc::socket(family, libc::SOCK_STREAM, 0) }))?;
     Ok(Fd::new(raw))
 }
+// ANCHOR_END: socket
 
+// ANCHOR: set_reuse_address
 /// setsockopt(2) with `SO_REUSEADDR`: lets a restarted server bind although
 /// connections of the old one are still in TIME_WAIT. It does not let two
 /// servers listen on one port (socket(7)). Set it before [`bind`].
@@ -32,7 +35,28 @@ pub fn socket(address: SocketAddr) -> io::Result<Fd> {
 pub fn set_reuse_address(fd: &Fd) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1, "SOL_SOCKET, SO_REUSEADDR")
 }
+// ANCHOR_END: set_reuse_address
 
+#[cfg(target_os = "freebsd")]
+const REUSE_PORT: (i32, &str) = (libc::SO_REUSEPORT_LB, "SOL_SOCKET, SO_REUSEPORT_LB");
+#[cfg(not(target_os = "freebsd"))]
+const REUSE_PORT: (i32, &str) = (libc::SO_REUSEPORT, "SOL_SOCKET, SO_REUSEPORT");
+
+/// Whether the system spreads connections over the sockets that share a port.
+/// Others let them share it, and promise no more: nothing in their manuals says who gets which.
+pub const REUSE_PORT_BALANCES: bool =
+    cfg!(any(target_os = "linux", target_os = "freebsd", target_os = "dragonfly"));
+
+/// setsockopt(2) with `SO_REUSEPORT` (FreeBSD: `SO_REUSEPORT_LB`): several sockets
+/// may listen on one port, each with an accept queue of its own; the kernel
+/// chooses by a hash of the two addresses. Set it on each before [`bind`].
+#[track_caller]
+pub fn set_reuse_port(fd: &Fd) -> io::Result<()> {
+    let (option, names) = REUSE_PORT;
+    set_option(fd, libc::SOL_SOCKET, option, 1, names)
+}
+
+// ANCHOR: set_no_delay
 /// setsockopt(2) with `TCP_NODELAY`: send each write at once. Without it a
 /// second small write waits for the acknowledgement of the first (Nagle),
 /// which the peer may delay by 40 ms and more.
@@ -44,6 +68,7 @@ pub fn set_reuse_address(fd: &Fd) -> io::Result<()> {
 pub fn set_no_delay(fd: &Fd) -> io::Result<()> {
     set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1, "IPPROTO_TCP, TCP_NODELAY")
 }
+// ANCHOR_END: set_no_delay
 
 /// setsockopt(2) with `SO_RCVBUF`, in bytes; for the lab's slow readers. Set it
 /// before [`connect`]: the window is agreed on then.
@@ -59,6 +84,7 @@ pub fn set_max_segment(fd: &Fd, bytes: i32) -> io::Result<()> {
     set_option(fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, bytes, "IPPROTO_TCP, TCP_MAXSEG")
 }
 
+// ANCHOR: set_option
 #[track_caller]
 fn set_option(fd: &Fd, level: i32, option: i32, value: i32, names: &str) -> io::Result<()> {
     let call = trace::gives("setsockopt").fd(fd.raw()).start(|| format!("{fd}, {names}, {value}"));
@@ -74,6 +100,7 @@ fn set_option(fd: &Fd, level: i32, option: i32, value: i32, names: &str) -> io::
     });
     call.end(result).map(|_| ())
 }
+// ANCHOR_END: set_option
 
 /// setsockopt(2) with `SO_LINGER` and zero seconds: the next close sends RST
 /// instead of FIN. For the lab's rude clients.
@@ -96,6 +123,7 @@ pub fn set_linger_zero(fd: &Fd) -> io::Result<()> {
     call.end(result).map(|_| ())
 }
 
+// ANCHOR: bind
 /// bind(2): gives the socket its local address. Port 0 lets the kernel choose.
 ///
 /// # Errors
@@ -110,7 +138,9 @@ pub fn bind(fd: &Fd, address: SocketAddr) -> io::Result<()> {
     let result = check(unsafe { libc::bind(fd.raw(), raw.as_ptr(), raw.len()) });
     call.end(result).map(|_| ())
 }
+// ANCHOR_END: bind
 
+// ANCHOR: listen
 /// listen(2): from now on the kernel completes handshakes by itself and puts
 /// finished connections into the socket's accept queue, at most `backlog` of
 /// them. Linux caps it at net.core.somaxconn (4096), macOS at 128.
@@ -124,7 +154,9 @@ pub fn listen(fd: &Fd, backlog: i32) -> io::Result<()> {
     // SAFETY: takes two ints.
     call.end(check(unsafe { libc::listen(fd.raw(), backlog) })).map(|_| ())
 }
+// ANCHOR_END: listen
 
+// ANCHOR: local_address
 /// getsockname(2): the address that [`bind`] gave the socket; the way to learn
 /// which port the kernel chose.
 #[track_caller]
@@ -136,7 +168,9 @@ pub fn local_address(fd: &Fd) -> io::Result<SocketAddr> {
     let address = result.and_then(|_| raw.get());
     call.end_with(address, |address| format!("({address})"))
 }
+// ANCHOR_END: local_address
 
+// ANCHOR: accept
 /// accept(2): takes the oldest finished connection out of the accept queue and
 /// gives it a descriptor of its own: the lowest free number.
 ///
@@ -166,6 +200,7 @@ pub fn accept(listener: &Fd) -> io::Result<(Fd, SocketAddr)> {
     })?;
     Ok((client, peer.get()?))
 }
+// ANCHOR_END: accept
 
 /// connect(2), blocking; for the lab's clients.
 #[track_caller]
@@ -178,6 +213,7 @@ pub fn connect(fd: &Fd, address: SocketAddr) -> io::Result<()> {
     call.end(result).map(|_| ())
 }
 
+// ANCHOR: shutdown_both
 /// shutdown(2) with `SHUT_WR`: sends FIN, so that the peer reads EOF; this
 /// side can still read.
 ///
@@ -198,14 +234,18 @@ pub fn shutdown_write(fd: &Fd) -> io::Result<()> {
 pub fn shutdown_both(fd: RawFd) -> io::Result<()> {
     shutdown(fd, libc::SHUT_RDWR, "SHUT_RDWR")
 }
+// ANCHOR_END: shutdown_both
 
+// ANCHOR: shutdown
 #[track_caller]
 fn shutdown(fd: RawFd, how: i32, name: &str) -> io::Result<()> {
     let call = trace::gives("shutdown").fd(fd).start(|| format!("{fd}, {name}"));
     // SAFETY: takes two ints.
     call.end(check(unsafe { libc::shutdown(fd, how) })).map(|_| ())
 }
+// ANCHOR_END: shutdown
 
+// ANCHOR: socket_pair
 /// socketpair(2): two connected sockets inside this process. What is written
 /// to one can be read from the other, so one end can wake a thread that waits
 /// for the other to become readable.
@@ -224,3 +264,4 @@ pub fn socket_pair() -> io::Result<(Fd, Fd)> {
     trace::name_fd(raw[1], Role::Wake);
     Ok((Fd::new(raw[0]), Fd::new(raw[1])))
 }
+// ANCHOR_END: socket_pair

@@ -38,7 +38,7 @@ use crate::sys;
 pub(crate) use call::{Shape, gives, receives};
 use record::{Kind, Record, quoted};
 pub(crate) use roles::{Role, name_fd, who};
-pub(crate) use step::{step_enters, step_gives, step_receives};
+pub use step::{Pause, step_enters, step_gives, step_receives};
 
 /// What `--trace` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,7 +10,7 @@ use super::{is_on, next_seq, turns};
 /// A step of the program that is not a system call: a job queued, a handler
 /// asleep. It passes something on: call it before doing so.
 #[track_caller]
-pub(crate) fn step_gives(name: &'static str, fd: Option<RawFd>) {
+pub fn step_gives(name: &'static str, fd: Option<RawFd>) {
     if is_on() {
         let mut record = Record::new(Kind::Step, name, next_seq(), Location::caller());
         record.fd = fd;
@@ -20,14 +20,14 @@ pub(crate) fn step_gives(name: &'static str, fd: Option<RawFd>) {
 
 /// The same for a step that took something in: call it afterwards.
 #[track_caller]
-pub(crate) fn step_receives(name: &'static str, fd: Option<RawFd>) {
+pub fn step_receives(name: &'static str, fd: Option<RawFd>) {
     step_gives(name, fd);
 }
 
 /// A step that may take a while: writes an `enter` record now and the other
 /// one at [`Pause::leave`].
 #[track_caller]
-pub(crate) fn step_enters(name: &'static str, note: impl Display) -> Pause {
+pub fn step_enters(name: &'static str, note: impl Display) -> Pause {
     if !is_on() {
         return Pause(None);
     }
@@ -40,11 +40,11 @@ pub(crate) fn step_enters(name: &'static str, note: impl Display) -> Pause {
 
 /// A step that has been entered.
 #[must_use]
-pub(crate) struct Pause(Option<Box<(&'static str, &'static Location<'static>, u64)>>);
+pub struct Pause(Option<Box<(&'static str, &'static Location<'static>, u64)>>);
 
 impl Pause {
     /// The step is over; `name` says how it ended, `fd` what came out of it.
-    pub(crate) fn leave(self, name: &'static str, fd: Option<RawFd>, note: impl Display) {
+    pub fn leave(self, name: &'static str, fd: Option<RawFd>, note: impl Display) {
         if let Some(entered) = self.0 {
             let (_, at, us) = *entered;
             let mut record = Record::new(Kind::StepLeave, name, next_seq(), at);

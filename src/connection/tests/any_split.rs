@@ -114,9 +114,9 @@ proptest! {
                 Sent::Full => prop_assert!(arrived < most),
                 Sent::All => break,
             }
-            prop_assert!(talk.connection.owes_output());
+            prop_assert!(talk.connection.is_owed());
         }
-        prop_assert!(!talk.connection.owes_output());
+        prop_assert!(!talk.connection.is_owed());
         prop_assert!(talk.received == ask.answer);
     }
 
@@ -127,7 +127,7 @@ proptest! {
         sizes in some_sizes(),
     ) {
         let ask = Ask::hello(&format!("X: {}\r\n", "x".repeat(length)), true);
-        let mut talk = Talk::new(Limits { head: 100, body: 0 }, TURN);
+        let mut talk = Talk::new(Limits { line: 100, head: 100, body: 0 }, TURN);
         cut(&ask.bytes, &sizes).into_iter().for_each(|piece| talk.send(piece));
         let too_large = ask.bytes.len() > 100;
         prop_assert_eq!(talk.connection.is_finished(), too_large);

@@ -9,7 +9,7 @@ use std::iter;
 use std::time::Duration;
 
 use super::*;
-use crate::http::demo;
+use crate::http::{Body, demo};
 use crate::queue::{Events, Mode, Queue, Want};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -111,9 +111,9 @@ impl Talk {
         for _ in 0..turn.requests {
             peek(client);
             let Some(request) = client.next_request() else { break };
+            let (response, head) = (demo::respond_with_body(&request), request.head);
             peek(client);
-            let response = demo::respond_with_body(&request.head, &request.body);
-            client.answer(response, request.head.answer_to(), request.head.keep_alive);
+            client.answer(response, head.method, head.keep_alive);
         }
         let more = client.has_request();
         match client.send(turn.send).unwrap() {

@@ -1,0 +1,247 @@
+//! From main to the workers by the batch, with as few threads awake as will do.
+//!
+//! [`crate::pool::Jobs`] wakes a worker for each job. With short handlers that is
+//! all it does: main wakes a worker for one job, goes back to the kernel, is woken
+//! for the next one, and two threads hand a core to and fro with every request.
+//! Here three things are different:
+//!
+//! - What one wait brought is handed over under one lock, with one wake-up.
+//! - As long as jobs wait for a worker, main is told to *hold*: whoever becomes
+//!   ready meanwhile stays in the kernel, where waiting costs nothing. The worker
+//!   that runs dry calls main, and the next wait brings all of them at once.
+//! - A second worker is woken when the first is seen not to get on: a whole
+//!   [`TICK`] passes and few jobs were taken. Short handlers so cost the switches
+//!   of one worker, and slow ones get all of them, one more each tick.
+//!
+//! Nothing waits for ever, because of three rules. If jobs wait and a worker sleeps,
+//! then as many workers as jobs are about to wake up, or main looks again within a
+//! tick. If main holds, then it looks again within a tick, or every worker is
+//! awake, and the first that runs dry calls it. And a worker that queues its job
+//! again calls it, too: jobs that go round and round keep everybody from running dry.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::pool::Job;
+use crate::sync::{Mutex, MutexGuard, thread};
+use crate::trace;
+
+/// How long a worker that has been woken is left to it before main looks again.
+pub const TICK: Duration = Duration::from_millis(1);
+
+/// Who takes so many jobs in a tick needs no help: a handler that takes less than
+/// 50 µs is not worth the wake-up of another thread.
+const QUICK: usize = 20;
+
+/// The jobs that wait for a worker, and the workers that wait for jobs.
+pub struct Handoff<T> {
+    state: Mutex<State<T>>,
+}
+
+// ANCHOR: state
+struct State<T> {
+    queue: VecDeque<T>,
+    /// Those that found nothing, in the order in which they fell asleep. The last
+    /// is woken first: its stack is still in the cache.
+    sleepers: Vec<thread::Thread>,
+    /// How many were woken and are not here yet.
+    waking: usize,
+    /// Jobs taken since main last looked.
+    taken: usize,
+    /// Main holds, and wants to be called by the worker that runs dry.
+    is_held: bool,
+    /// Main was called because a job was queued again.
+    has_gone_round: bool,
+    closed: bool,
+}
+// ANCHOR_END: state
+
+/// What main is to do about clients that become ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// No job waits for a worker: ask the kernel for more.
+    Ask,
+    /// Leave them in the kernel: jobs wait for those that are awake. Others sleep,
+    /// so [`Handoff::look`] after a [`TICK`], or when called.
+    Watch,
+    /// Leave them in the kernel: every worker is awake. [`Handoff::look`] when called.
+    Hold,
+}
+
+impl<T: Job> Handoff<T> {
+    /// No jobs yet.
+    pub fn new() -> Handoff<T> {
+        let (queue, sleepers) = (VecDeque::new(), Vec::new());
+        let state = State {
+            queue,
+            sleepers,
+            waking: 0,
+            taken: 0,
+            is_held: false,
+            has_gone_round: false,
+            closed: false,
+        };
+        Handoff { state: Mutex::new(state) }
+    }
+
+    // ANCHOR: push
+    /// Hands over what one wait brought. Wakes a worker, unless none sleeps, or
+    /// one is about to wake up anyway.
+    #[track_caller]
+    pub fn push_batch(&self, batch: &mut Vec<T>) -> Pace {
+        for job in batch.iter() {
+            trace::step_gives("queued", Some(job.fd()));
+        }
+        let mut state = self.lock();
+        state.queue.extend(batch.drain(..));
+        state.taken = 0;
+        let sleeper = if state.waking == 0 { state.wake_one() } else { None };
+        let pace = state.pace();
+        drop(state);
+        // The lock is free again: who wakes up does not have to wait for us.
+        sleeper.inspect(thread::Thread::unpark);
+        pace
+    }
+
+    /// A worker queues its job again, before it takes the next one: at the end, so
+    /// that the others in the queue have their turn. With such jobs no worker runs
+    /// dry, and who waits in the kernel would wait for ever: so the first of them
+    /// calls main, too, to ask the kernel once ([`Handoff::has_gone_round`]).
+    #[track_caller]
+    pub fn push_again(&self, job: T, call_main: impl Fn()) {
+        trace::step_gives("queued", Some(job.fd()));
+        let mut state = self.lock();
+        state.queue.push_back(job);
+        let calls = state.is_held && !std::mem::replace(&mut state.has_gone_round, true);
+        drop(state);
+        if calls {
+            call_main();
+        }
+    }
+    // ANCHOR_END: push
+
+    // ANCHOR: look
+    /// For main, while it holds: whether it still has to. If a tick is over and
+    /// those who are awake do not get on, one more worker is woken.
+    pub fn look(&self, tick_is_over: bool) -> Pace {
+        let mut state = self.lock();
+        if !state.is_held {
+            return Pace::Ask;
+        }
+        let mut sleeper = None;
+        if tick_is_over {
+            let taken = std::mem::take(&mut state.taken);
+            if taken < QUICK && !state.queue.is_empty() {
+                sleeper = state.wake_one();
+            }
+        }
+        let pace = state.pace();
+        drop(state);
+        sleeper.inspect(thread::Thread::unpark);
+        pace
+    }
+
+    /// For main, while it holds: whether a job was queued again since it last asked
+    /// this. Then others have a turn, too.
+    pub fn has_gone_round(&self) -> bool {
+        std::mem::take(&mut self.lock().has_gone_round)
+    }
+    // ANCHOR_END: look
+
+    // ANCHOR: take
+    /// Takes the oldest job; sleeps until there is one. `None` once the queue is
+    /// closed *and* empty. `call_main` makes main look: it is called by the worker
+    /// that runs dry while main holds.
+    #[track_caller]
+    pub fn take(&self, call_main: impl Fn()) -> Option<T> {
+        let mut pause = None::<trace::Pause>;
+        let mut state = self.lock();
+        loop {
+            let job = state.queue.pop_front();
+            if job.is_some() || state.closed {
+                state.taken += 1;
+                drop(state);
+                let (name, fd) = match &job {
+                    Some(job) => ("took", Some(job.fd())),
+                    None => ("no more work", None),
+                };
+                match pause {
+                    Some(pause) => pause.leave(name, fd, ""),
+                    None => trace::step_receives(name, fd),
+                }
+                return job;
+            }
+            // First on the list, then the call: whoever pushes from here on finds
+            // this thread there, and to unpark it before it parks is as good.
+            state.sleepers.push(thread::current());
+            let is_held = std::mem::take(&mut state.is_held);
+            drop(state);
+            if let Some(pause) = pause {
+                pause.leave("found nothing", None, "");
+            }
+            if is_held {
+                call_main();
+            }
+            pause = Some(trace::step_enters("waiting for work", ""));
+            thread::park();
+            state = self.lock();
+            state.woke_up();
+        }
+    }
+    // ANCHOR_END: take
+
+    /// No more jobs will come; wakes every worker, so that each can see it.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let sleepers = std::mem::take(&mut state.sleepers);
+        state.waking += sleepers.len();
+        drop(state);
+        sleepers.iter().for_each(thread::Thread::unpark);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing in here panics while the lock is held.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    /// Takes one off the list; to be unparked when the lock is free.
+    fn wake_one(&mut self) -> Option<thread::Thread> {
+        let sleeper = self.sleepers.pop();
+        self.waking += usize::from(sleeper.is_some());
+        sleeper
+    }
+
+    /// A worker has come back from its sleep. A thread may wake without a reason:
+    /// then it is still on the list.
+    fn woke_up(&mut self) {
+        let me = thread::current().id();
+        match self.sleepers.iter().position(|sleeper| sleeper.id() == me) {
+            Some(place) => drop(self.sleepers.remove(place)),
+            None => self.waking -= 1,
+        }
+    }
+
+    // ANCHOR: pace
+    fn pace(&mut self) -> Pace {
+        // A job for whom a worker is on its way does not wait.
+        self.is_held = self.queue.len() > self.waking;
+        match (self.is_held, self.sleepers.is_empty()) {
+            (false, _) => Pace::Ask,
+            (true, false) => Pace::Watch,
+            (true, true) => Pace::Hold,
+        }
+    }
+    // ANCHOR_END: pace
+}
+
+impl<T: Job> Default for Handoff<T> {
+    fn default() -> Handoff<T> {
+        Handoff::new()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;
