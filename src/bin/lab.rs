@@ -4,9 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use common::lab::book::runs;
+use common::lab::book::transcript::Ports;
 use common::lab::broken::{self, Broken};
 use common::lab::scenarios::{self, Expected, Scenario};
-use common::lab::{Play, Result, Stage, Trouble, matrix, strace};
+use common::lab::{Play, Result, Stage, Trouble};
+use common::lab::{book, faults, matrix, recordings, soak, strace};
 
 const HELP: &str = "\
 lab: plays one scenario against one stage and says what it did and saw
@@ -17,9 +20,15 @@ Usage:
                                        play it; --trace shows the server's own trace between
   lab record SCENARIO --stage chNN [--out FILE]
                                        play it and keep trace and client actions, one JSON object a line
+  lab recordings [NAME]...             record anew what the book's pages play, with this build's queue
+  lab recordings notes                 only renew what the kept ones say of their turning points
+  lab random COUNT --out DIR           record COUNT runs of random clients, as lab record does
+  lab book                             renew everything in the book that is generated
   lab matrix                           write the table of all stages and behaviours
   lab broken                           play every broken variant: each must fail in its way
   lab strace [--stage chNN]            compare --trace with strace -f, call by call (Linux)
+  lab faults [--stage chNN]            have strace make calls fail: nobody may suffer for long (Linux)
+  lab soak [--seconds N]               thousands of clients of every kind, for N seconds (120; Linux)
 
 Exit status: 0 as expected; 1 not so, or it could not be played; 2 wrong command line.
 ";
@@ -31,6 +40,7 @@ struct Asked {
     broken: Option<&'static Broken>,
     trace: bool,
     out: Option<PathBuf>,
+    seconds: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -50,9 +60,15 @@ fn main() -> ExitCode {
         ["list"] => list(),
         ["run", name] => find(name).and_then(|s| run(s, &asked)),
         ["record", name] => find(name).and_then(|s| record(s, &asked)),
+        ["recordings", "notes"] => renew_notes(),
+        ["recordings", names @ ..] => write_recordings(names),
+        ["random", count] => random(count, &asked),
+        ["book"] => book::renew(),
         ["matrix"] => write_matrix(),
         ["broken"] => check_broken(),
         ["strace"] => check_strace(&asked),
+        ["faults"] => faults::check(asked.stage),
+        ["soak"] => soak::check(asked.seconds.unwrap_or(120)),
         other => {
             eprintln!("lab: I do not know \"{}\"\nTry lab --help", other.join(" "));
             return ExitCode::from(2);
@@ -84,6 +100,12 @@ fn parse() -> std::result::Result<Asked, String> {
                 asked.broken = Some(Broken::find(&text).ok_or(known)?);
             }
             lexopt::Arg::Long("out") => asked.out = Some(value(&mut parser)?.into()),
+            lexopt::Arg::Long("seconds") => {
+                let text = value(&mut parser)?;
+                let seconds = text.parse().ok().filter(|n| (10..=3600).contains(n));
+                let wrong = format!("--seconds {text}: a number from 10 to 3600");
+                asked.seconds = Some(seconds.ok_or(wrong)?);
+            }
             lexopt::Arg::Long("trace") => asked.trace = true,
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => {
                 asked.words = vec!["help".into()]
@@ -139,18 +161,26 @@ fn cast(asked: &Asked) -> Result<(Stage, PathBuf)> {
 fn run(scenario: &Scenario, asked: &Asked) -> Result<()> {
     let (stage, program) = cast(asked)?;
     let variant = asked.broken.map_or(String::new(), |b| format!(" with a mistake: {}", b.about));
-    println!("{} — played by {stage}{variant}\n", scenario.title);
+    let title = book::transcript::title(scenario, &Play::new(stage, program.clone()), &variant);
     if let (Expected::No(reason), None) = (scenario.expected_of(stage), asked.broken) {
-        println!("The question does not arise for {stage}: {reason}.");
+        println!("{title}\n\nThe question does not arise for {stage}: {reason}.");
         return Ok(());
     }
-    let play = Play::new(stage, program).aloud(asked.trace);
+    // With the trace, cause and effect can only be put in order afterwards.
+    let play = Play::new(stage, program).calmly();
+    let play = if asked.trace { play } else { play.aloud(false) };
+    if !asked.trace {
+        println!("{title}\n");
+    }
     let seen = match asked.broken {
         Some(broken) if broken.scenario == scenario.name => broken.check(&play)?,
         Some(_) => (scenario.run)(&play)?,
         None => matrix::check(scenario, &play)?,
     };
-    println!("\nSeen: {seen}");
+    match asked.trace {
+        true => print!("{}", book::transcript::tell(&title, &play, &seen, true, Ports::Real)),
+        false => println!("\nSeen: {seen}"),
+    }
     Ok(())
 }
 
@@ -158,31 +188,59 @@ fn record(scenario: &Scenario, asked: &Asked) -> Result<()> {
     let (stage, program) = cast(asked)?;
     let play = Play::new(stage, program);
     let seen = (scenario.run)(&play)?;
-    let mut lines: Vec<(u64, String)> = Vec::new();
-    for record in play.traces().iter().flatten() {
-        lines.push((record.us, record.json.trim_end().to_string()));
-    }
-    for action in play.script().actions() {
-        let line = serde_json::json!({
-            "kind": "client", "us": action.us, "who": action.who,
-            "from": action.from, "what": action.what,
-        });
-        lines.push((action.us, line.to_string()));
-    }
-    lines.sort_by_key(|(us, _)| *us);
-    let header = serde_json::json!({
-        "trace": 1, "clock": "CLOCK_MONOTONIC", "stage": stage.name(),
-        "queue": common::queue::NAME, "scenario": scenario.name, "seen": seen.to_string(),
-    });
+    let lines = recordings::lines(&play)?;
+    let text = recordings::jsonl(stage, scenario.name, &seen.to_string(), &lines)?;
     let default = format!("target/recordings/{}.{}.jsonl", stage.short(), scenario.name);
     let path = asked.out.clone().unwrap_or_else(|| default.into());
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    let mut text = format!("{header}\n");
-    lines.iter().for_each(|(_, line)| text.push_str(&format!("{line}\n")));
     std::fs::write(&path, text)?;
     println!("{}: {} lines; {seen}", path.display(), lines.len() + 1);
+    Ok(())
+}
+
+fn renew_notes() -> Result<()> {
+    for (recording, queue) in recordings::Written::all() {
+        recordings::Written::read(recording, queue)?.with_notes()?.write()?;
+    }
+    write_index()
+}
+
+fn write_recordings(names: &[&str]) -> Result<()> {
+    if let Some(name) = names.iter().find(|name| recordings::Recording::find(name).is_none()) {
+        return Err(Trouble(format!("there is no recording {name}")));
+    }
+    let asked = |r: &&recordings::Recording| names.is_empty() || names.contains(&r.name);
+    for recording in recordings::ALL.iter().filter(asked) {
+        let written = recordings::Written::record(recording, recording.stage.program()?)?;
+        let written = written.with_notes()?;
+        written.write()?;
+        let steps = written.value["records"].as_array().map_or(0, Vec::len);
+        println!("{:<12} {} {steps} steps", recording.name, common::queue::NAME);
+    }
+    write_index()
+}
+
+fn write_index() -> Result<()> {
+    std::fs::write(recordings::folder().join("index.js"), recordings::index())?;
+    println!("written to {}", recordings::folder().display());
+    Ok(())
+}
+
+fn random(count: &str, asked: &Asked) -> Result<()> {
+    let count: u64 = count.parse().map_err(|_| Trouble(format!("{count} is not a number")))?;
+    let dir = asked.out.clone().unwrap_or_else(|| "target/recordings/random".into());
+    std::fs::create_dir_all(&dir)?;
+    let programs = Stage::ALL.map(|stage| stage.program().map(|program| (stage, program)));
+    let programs = programs.into_iter().collect::<Result<Vec<_>>>()?;
+    for seed in 0..count {
+        let (stage, program) = programs[seed as usize % programs.len()].clone();
+        let lines = recordings::Recording::random(stage, seed, program)?;
+        let text = recordings::jsonl(stage, &format!("random {seed}"), "", &lines)?;
+        std::fs::write(dir.join(format!("{}.{seed}.jsonl", stage.short())), text)?;
+    }
+    println!("{count} random runs written to {}", dir.display());
     Ok(())
 }
 
@@ -197,12 +255,27 @@ fn write_matrix() -> Result<()> {
 }
 
 fn check_broken() -> Result<()> {
+    let mut shown = 0;
     for broken in broken::ALL {
-        let play = Play::new(broken.stage, broken.program()?);
-        let seen = broken.check(&play)?;
+        let program = broken.program()?;
+        let seen = broken.check(&Play::new(broken.stage, program.clone()))?;
         println!("{} {:<18} {seen}", broken.stage.short(), broken.name);
+        // What the book shows of it is not played by `cargo test`, which builds no variants.
+        for run in runs::ALL.iter().filter(|run| run.broken == Some(broken.name)) {
+            let files = book::replay(run, &program)?;
+            if let Some(stale) = files.iter().find(|file| !book::tells_the_same(file, run.stage)) {
+                return Err(Trouble(format!(
+                    "{} is stale; renew it with: cargo run --bin lab -- book\n{}",
+                    stale.path, stale.text
+                )));
+            }
+            shown += files.len();
+        }
     }
-    println!("{} broken variants, each fails in its way", broken::ALL.len());
+    println!(
+        "{} broken variants, each fails in its way; the book shows {shown} files of their runs",
+        broken::ALL.len()
+    );
     Ok(())
 }
 

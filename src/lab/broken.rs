@@ -81,9 +81,7 @@ impl Broken {
     pub fn program(&self) -> Result<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let copy = root.join("target/lab/broken");
-        for part in ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "src", "chapters"] {
-            mirror(&root.join(part), &copy.join(part))?;
-        }
+        copy_sources(&copy)?;
         let main = Path::new("chapters").join(self.stage.name()).join("main.rs");
         let patch = read(&root.join(self.patch()))?;
         let patch = diffy::Patch::from_str(&patch)
@@ -114,6 +112,15 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Trouble(format!("cannot read {}: {e}", path.display())))
 }
 
+/// Makes `copy` a copy of the package as far as it is needed to build it.
+pub(crate) fn copy_sources(copy: &Path) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for part in ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "src", "chapters"] {
+        mirror(&root.join(part), &copy.join(part))?;
+    }
+    Ok(())
+}
+
 /// Copies a file or a folder; what is equal keeps its time, so that cargo does
 /// not build it again.
 fn mirror(from: &Path, to: &Path) -> Result<()> {
@@ -138,7 +145,8 @@ fn mirror(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write_if_new(to: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file, unless it holds that already.
+pub(crate) fn write_if_new(to: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(to).is_ok_and(|old| old == bytes) {
         return Ok(());
     }

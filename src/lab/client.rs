@@ -3,10 +3,19 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Result, Script, Trouble, trouble};
+pub use super::answer::{Answer, request, take_answer};
+use super::answer::{TOO_MUCH, is_too_much};
+use super::observed::Observed;
+use super::rest::{NAPS, Naps, Rest};
+use super::socket::open;
+use super::{Deed, PATIENCE, Result, Script, Server, Trouble, trouble};
 use crate::sys;
+
+/// How long to look whether something has come.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How much the client's kernel takes before the client reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,22 +37,15 @@ pub enum End {
     Reset,
 }
 
-/// One HTTP answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// Status line and header fields, as sent.
-    pub head: String,
-    /// The content.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The server will close the connection after this.
-    pub fn says_close(&self) -> bool {
-        self.head.to_ascii_lowercase().contains("\r\nconnection: close")
-    }
+/// What has come so far.
+#[derive(Debug)]
+pub enum Poll {
+    /// A whole answer.
+    Answer(Answer),
+    /// The connection's end, and the bytes before it.
+    End(Vec<u8>, End),
+    /// Neither.
+    NotYet,
 }
 
 /// A connected client.
@@ -55,6 +57,8 @@ pub struct Client {
     script: Arc<Script>,
     /// Received and not yet taken as part of an answer.
     received: Vec<u8>,
+    /// The server that need not be waited for when it rests.
+    server: Option<(u32, Arc<Observed>)>,
 }
 
 impl Client {
@@ -64,20 +68,16 @@ impl Client {
         window: Window,
         script: Arc<Script>,
     ) -> Result<Client> {
-        let socket = not_inherited(|| sys::socket(to))?;
-        if window == Window::Small {
-            sys::set_receive_buffer(&socket, 4096)?;
-            // Not every system lets a client choose it; the buffer alone will do.
-            let _ = sys::set_max_segment(&socket, 536);
-        }
-        sys::connect(&socket, to)?;
-        let stream = TcpStream::from(OwnedFd::from(socket));
-        stream.set_nodelay(true)?;
+        // Noted as begun before: the server may be quicker than the next line.
+        let since = sys::monotonic_us();
+        let stream = open(to, window)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let local = stream.local_addr()?;
-        let client = Client { name: name.to_string(), stream, local, script, received: Vec::new() };
-        client.note("connects");
+        let (name_, received) = (name.to_string(), Vec::new());
+        let client = Client { name: name_, stream, local, script, received, server: None };
+        let from = Some(local.to_string());
+        client.script.note_since(since, Deed::Connect, name, from, "connects");
         Ok(client)
     }
 
@@ -86,8 +86,18 @@ impl Client {
         Client::connect(name, to, Window::Usual, script)
     }
 
-    fn note(&self, what: impl std::fmt::Display) {
-        self.script.note(&self.name, Some(self.local.to_string()), what);
+    /// One that does not wait for a server that has come to rest.
+    pub(super) fn watching(self, server: &Server) -> Client {
+        Client { server: Some((server.pid(), Arc::clone(&server.observed))), ..self }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn note(&self, deed: Deed, what: impl std::fmt::Display) {
+        self.script.note(deed, &self.name, Some(self.local.to_string()), what);
     }
 
     /// Its own address, by which the server's trace names it.
@@ -99,7 +109,8 @@ impl Client {
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let line = bytes.split(|&b| b == b'\r').next().unwrap_or_default();
         let shown = &line[..line.len().min(40)];
-        self.note(format_args!("sends \"{}\" ({} bytes)", shown.escape_ascii(), bytes.len()));
+        let what = format!("sends \"{}\" ({} bytes)", shown.escape_ascii(), bytes.len());
+        self.note(Deed::Send(bytes.len()), what);
         self.send_quietly(bytes)
     }
 
@@ -119,14 +130,20 @@ impl Client {
         self.answer()
     }
 
+    /// Says that it reads from now on, where nobody would see when that began.
+    pub fn begins_to_read(&self) {
+        self.note(Deed::Say, "begins to read");
+    }
+
     /// Reads one whole answer.
     ///
     /// # Errors
     /// The connection ended first, or nothing came for [`PATIENCE`].
     pub fn answer(&mut self) -> Result<Answer> {
         let answer = self.answer_quietly()?;
-        let status = answer.status;
-        self.note(format_args!("gets {status} with {} bytes", answer.body.len()));
+        let (status, length) = (answer.status, answer.body.len());
+        let received = Deed::Receive(answer.head.len() + length);
+        self.note(received, format_args!("gets {status} with {length} bytes"));
         Ok(answer)
     }
 
@@ -147,6 +164,31 @@ impl Client {
         }
     }
 
+    /// An answer, or the end, if there is one by now; waits a few milliseconds.
+    ///
+    /// # Errors
+    /// What came is no answer.
+    pub fn poll_answer(&mut self) -> Result<Poll> {
+        if let Some((answer, length)) = take_answer(&self.received)? {
+            self.received.drain(..length);
+            let received = Deed::Receive(length);
+            self.note(received, format_args!("gets {}", answer.status));
+            return Ok(Poll::Answer(answer));
+        }
+        if !self.has_something()? {
+            return Ok(Poll::NotYet);
+        }
+        match self.fill()? {
+            Some(end) => Ok(Poll::End(self.take_rest(end), end)),
+            None => self.poll_answer(),
+        }
+    }
+
+    /// How many bytes have come that no answer has been made of yet.
+    pub fn untaken(&self) -> usize {
+        self.received.len()
+    }
+
     /// Reads until the server ends the connection; everything not yet taken.
     ///
     /// # Errors
@@ -154,18 +196,23 @@ impl Client {
     pub fn rest(&mut self) -> Result<(Vec<u8>, End)> {
         loop {
             if let Some(end) = self.fill()? {
-                let bytes = std::mem::take(&mut self.received);
-                let how = if end == End::Eof { "the end" } else { "a reset" };
-                self.note(format_args!("gets {} bytes, then {how}", bytes.len()));
-                return Ok((bytes, end));
+                return Ok((self.take_rest(end), end));
             }
         }
+    }
+
+    fn take_rest(&mut self, end: End) -> Vec<u8> {
+        let bytes = std::mem::take(&mut self.received);
+        let how = if end == End::Eof { "the end" } else { "a reset" };
+        let deed = Deed::ReceiveEnd(bytes.len(), end);
+        self.note(deed, format_args!("gets {} bytes, then {how}", bytes.len()));
+        bytes
     }
 
     /// Reads until what has come is enough, or the end; all that came.
     ///
     /// # Errors
-    /// Nothing for [`PATIENCE`].
+    /// No end of it comes, or nothing for [`PATIENCE`].
     pub fn until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(Vec<u8>, Option<End>)> {
         loop {
             if enough(&self.received) {
@@ -177,14 +224,39 @@ impl Client {
         }
     }
 
+    /// Looks whether there is something to read: bytes, an end, an error.
+    fn has_something(&self) -> io::Result<bool> {
+        self.stream.set_read_timeout(Some(LOOK))?;
+        let is_there = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        let nothing = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+        Ok(!is_there.is_err_and(|e| nothing.contains(&e.kind())))
+    }
+
     /// Waits for at least one more byte.
     fn fill(&mut self) -> Result<Option<End>> {
+        if let Some((pid, observed)) = &self.server {
+            let (mut rest, mut naps) = (Rest::default(), Naps::default());
+            let (name, give_up) = (&self.name, Instant::now() + PATIENCE);
+            while !self.has_something()? && Instant::now() < give_up {
+                let seen = observed.lock();
+                if observed.rests(&mut rest, &seen, *pid) {
+                    return trouble(format!("{name} waits, and every thread of the server sleeps"));
+                }
+                if naps.look(*pid, &seen.records) {
+                    return trouble(format!("{name} waits, and the server {NAPS}"));
+                }
+            }
+        }
         let mut buffer = [0; 64 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(0) => Ok(Some(End::Eof)),
             Ok(n) => {
                 self.received.extend_from_slice(&buffer[..n]);
-                Ok(None)
+                match is_too_much(&self.received) {
+                    true => trouble(format!("{} is sent {TOO_MUCH}", self.name)),
+                    false => Ok(None),
+                }
             }
             Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(Some(End::Reset)),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(None),
@@ -202,64 +274,21 @@ impl Client {
 
     /// Ends its own side (FIN); it can still read.
     pub fn half_close(&mut self) -> Result<()> {
-        self.note("ends its side");
+        self.note(Deed::HalfClose, "ends its side");
         Ok(self.stream.shutdown(std::net::Shutdown::Write)?)
     }
 
     /// Goes away politely.
     pub fn close(self) {
-        self.note("closes");
+        self.note(Deed::Close, "closes");
     }
 
     /// Goes away with a reset (RST).
     pub fn reset(self) -> Result<()> {
-        self.note("resets");
+        self.note(Deed::Reset, "resets");
         let fd = sys::Fd::from(OwnedFd::from(self.stream));
         sys::set_linger_zero(&fd)?;
         sys::close(fd);
         Ok(())
     }
-}
-
-/// A socket that no server started meanwhile inherits: a copy of it there would
-/// keep the connection open after the client has closed it. (Opening and marking
-/// it are two calls; a fork between them would copy it.)
-fn not_inherited(open: impl FnOnce() -> io::Result<sys::Fd>) -> io::Result<sys::Fd> {
-    let _nobody_forks = FORKING.read();
-    let socket = open()?;
-    sys::set_cloexec(&socket)?;
-    Ok(socket)
-}
-
-/// Runs `fork` at a moment when nobody opens a socket.
-pub(super) fn alone<T>(fork: impl FnOnce() -> T) -> T {
-    let _nobody_opens = FORKING.write();
-    fork()
-}
-
-static FORKING: RwLock<()> = RwLock::new(());
-
-/// The request for a path.
-pub fn request(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: lab\r\n\r\n")
-}
-
-/// The first answer in `bytes`, if it is complete, and its length.
-pub fn take_answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>> {
-    let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return Ok(None) };
-    let head = String::from_utf8_lossy(&bytes[..end + 4]).into_owned();
-    let status = head.get(9..12).and_then(|s| s.parse().ok());
-    let Some(status) = status.filter(|_| head.starts_with("HTTP/1.1 ")) else {
-        return trouble(format!("not an HTTP answer: {head:?}"));
-    };
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Content-Length: "))
-        .and_then(|n| n.trim().parse::<usize>().ok());
-    let Some(length) = length else { return trouble(format!("no Content-Length: {head:?}")) };
-    let body = &bytes[end + 4..];
-    if body.len() < length {
-        return Ok(None);
-    }
-    Ok(Some((Answer { status, head, body: body[..length].to_vec() }, end + 4 + length)))
 }

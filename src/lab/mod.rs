@@ -8,17 +8,27 @@
 //! a fixed time; a clock only says when to give up ([`PATIENCE`]), and giving up
 //! is a failure of the run, never an observation.
 
+pub(crate) mod answer;
+pub mod book;
 pub mod broken;
 pub mod client;
+pub mod faults;
 pub mod invariants;
 pub mod matrix;
 mod observed;
+mod plain;
+mod process;
 pub mod record;
+pub mod recordings;
+pub(crate) mod rest;
 pub mod scenarios;
 pub mod server;
+pub mod soak;
+pub(crate) mod socket;
 pub mod stages;
 pub mod story;
 pub mod strace;
+mod waits;
 
 use std::fmt;
 use std::io;
@@ -27,11 +37,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use client::{Answer, Client, End};
+pub use process::{LastWords, end_all};
 pub use record::Record;
 pub use server::Server;
-pub use stages::Stage;
+pub use stages::{Stage, target_dir};
 
 use crate::sys;
+use observed::Observed;
 
 /// How long any one thing may take before a run is given up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,6 +66,11 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// Whether a source is the learner's own, or checks it: no run of a stage depends on it.
+pub fn is_of_the_workshop(path: &str) -> bool {
+    ["exercise", "/hunt_", "/stretch_", "workshop"].iter().any(|part| path.contains(part))
+}
+
 /// What a lab function returns.
 pub type Result<T> = std::result::Result<T, Trouble>;
 
@@ -62,11 +79,45 @@ pub fn trouble<T>(why: impl Into<String>) -> Result<T> {
     Err(Trouble(why.into()))
 }
 
+/// What kind of thing a client or the lab did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// A client connects.
+    Connect,
+    /// A client sends so many bytes.
+    Send(usize),
+    /// A client has received so many bytes.
+    Receive(usize),
+    /// A client has received so many bytes, and then the connection's end.
+    ReceiveEnd(usize, End),
+    /// A client ends its own side (FIN), and can still receive.
+    HalfClose,
+    /// A client closes.
+    Close,
+    /// A client resets (RST).
+    Reset,
+    /// The lab sends the process a signal.
+    Signal,
+    /// The lab stops all its threads (SIGSTOP).
+    Freeze,
+    /// The lab lets them go on (SIGCONT).
+    Thaw,
+    /// The process has ended.
+    Exit,
+    /// A remark.
+    Say,
+    /// What the run has cost.
+    Summary,
+}
+
 /// What a client or the lab did, and when.
 #[derive(Debug, Clone)]
 pub struct Action {
-    /// CLOCK_MONOTONIC in microseconds: the clock of the server's records.
+    /// CLOCK_MONOTONIC in microseconds, the clock of the server's records: when
+    /// it began, or, of what was received, when it was there.
     pub us: u64,
+    /// What kind of thing it is, for those who compute with it.
+    pub deed: Deed,
     /// Who: `A`, `B` … or `lab`.
     pub who: String,
     /// The client's own address, by which the server's `accept` names it.
@@ -84,9 +135,20 @@ pub struct Script {
 
 impl Script {
     /// Writes an action down.
-    pub fn note(&self, who: &str, from: Option<String>, what: impl fmt::Display) {
-        let action =
-            Action { us: sys::monotonic_us(), who: who.to_string(), from, what: what.to_string() };
+    pub fn note(&self, deed: Deed, who: &str, from: Option<String>, what: impl fmt::Display) {
+        self.note_since(sys::monotonic_us(), deed, who, from, what);
+    }
+
+    /// The same, of something that began at `us`.
+    pub fn note_since(
+        &self,
+        us: u64,
+        deed: Deed,
+        who: &str,
+        from: Option<String>,
+        what: impl fmt::Display,
+    ) {
+        let action = Action { us, deed, who: who.to_string(), from, what: what.to_string() };
         if self.aloud {
             println!("  {:<4} {}", action.who, action.what);
         }
@@ -112,19 +174,18 @@ pub struct Play {
     pub program: PathBuf,
     script: Arc<Script>,
     show_trace: bool,
+    calm: bool,
+    impatient: bool,
     finished: Mutex<Vec<Vec<Record>>>,
+    started: Mutex<Vec<Arc<Observed>>>,
 }
 
 impl Play {
     /// A quiet performance, for tests.
     pub fn new(stage: Stage, program: PathBuf) -> Play {
-        Play {
-            stage,
-            program,
-            script: Arc::default(),
-            show_trace: false,
-            finished: Mutex::default(),
-        }
+        let (script, finished, started) = Default::default();
+        let (show_trace, calm, impatient) = Default::default();
+        Play { stage, program, script, show_trace, calm, impatient, finished, started }
     }
 
     /// One that says what it does on stdout, and shows the trace if asked to.
@@ -133,9 +194,26 @@ impl Play {
         Play { script, show_trace, ..self }
     }
 
+    /// One whose servers come to rest before they are ended, so that the trace
+    /// shows all that the last action caused.
+    pub fn calmly(self) -> Play {
+        Play { calm: true, ..self }
+    }
+
+    /// One by a program that may not do what a stage does: when it has come to rest
+    /// for seconds, nobody waits for it any longer.
+    pub fn impatiently(self) -> Play {
+        Play { impatient: true, ..self }
+    }
+
     /// Says what is going on.
     pub fn say(&self, what: impl fmt::Display) {
-        self.script.note("lab", None, what);
+        self.does(Deed::Say, what);
+    }
+
+    /// Writes down what the lab does to the server.
+    pub fn does(&self, deed: Deed, what: impl fmt::Display) {
+        self.script.note(deed, "lab", None, what);
     }
 
     /// Starts the stage.
@@ -149,17 +227,25 @@ impl Play {
         shown.extend(args);
         let limit = descriptors.map_or(String::new(), |n| format!(" with {n} descriptors"));
         self.say(format_args!("starts {}{limit}", shown.join(" ")));
-        Server::start(&self.program, args, descriptors, self.show_trace)
+        let observed = Arc::new(Observed { impatient: self.impatient, ..Observed::default() });
+        self.started.lock().unwrap_or_else(|e| e.into_inner()).push(Arc::clone(&observed));
+        Server::start_watched(&self.program, args, descriptors, self.show_trace, observed)
+    }
+
+    /// How the server that was started last has ended, and what it said.
+    pub fn last_words(&self) -> Option<LastWords> {
+        let started = self.started.lock().unwrap_or_else(|e| e.into_inner()).last().cloned();
+        started.map(|observed| observed.last_words())
     }
 
     /// Connects a client called `name`.
     pub fn connect(&self, name: &str, server: &Server) -> Result<Client> {
-        Client::connect(name, server.address(), client::Window::Usual, Arc::clone(&self.script))
+        self.connected(name, server, client::Window::Usual, Arc::clone(&self.script))
     }
 
     /// Connects one of many: nothing is said about it.
     pub fn connect_quietly(&self, name: &str, server: &Server) -> Result<Client> {
-        Client::connect(name, server.address(), client::Window::Usual, self.quiet_script())
+        self.connected(name, server, client::Window::Usual, self.quiet_script())
     }
 
     /// A script for clients nobody needs to hear of.
@@ -169,16 +255,30 @@ impl Play {
 
     /// Connects a client whose receive buffer is as small as the system allows.
     pub fn connect_small(&self, name: &str, server: &Server) -> Result<Client> {
-        Client::connect(name, server.address(), client::Window::Small, Arc::clone(&self.script))
+        self.connected(name, server, client::Window::Small, Arc::clone(&self.script))
+    }
+
+    fn connected(
+        &self,
+        name: &str,
+        server: &Server,
+        window: client::Window,
+        script: Arc<Script>,
+    ) -> Result<Client> {
+        let client = Client::connect(name, server.address(), window, script)?;
+        Ok(if self.impatient { client.watching(server) } else { client })
     }
 
     /// Ends the server, checks the invariants on its whole trace, and keeps it.
     pub fn finish(&self, server: Server) -> Result<Vec<Record>> {
+        if self.calm {
+            server.wait_until_at_rest()?;
+        }
         let (usage, records) = server.finish(self.stage)?;
         if let Some(used) = usage {
             let (user, system) = (used.user_us / 1000, used.system_us / 1000);
             let waits = records.iter().filter(|r| r.is_wait()).count();
-            self.say(format_args!(
+            self.does(Deed::Summary, format_args!(
                 "the server has ended: {} records, {waits} waits, CPU {user} ms user, {system} ms system",
                 records.len(),
             ));

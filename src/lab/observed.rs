@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Record;
 use super::record::Kind;
+use super::rest::Rest;
+use crate::sys;
 
 /// What its stderr has said so far, filled by a thread of its own: a server
 /// whose stderr nobody reads would block as soon as the pipe is full.
@@ -12,6 +15,8 @@ use super::record::Kind;
 pub(super) struct Observed {
     pub(super) seen: Mutex<Seen>,
     pub(super) changed: Condvar,
+    /// Whoever waits for a server that has come to rest need not wait for long.
+    pub(super) impatient: bool,
 }
 
 #[derive(Debug, Default)]
@@ -21,28 +26,58 @@ pub(super) struct Seen {
     pub(super) lines: Vec<String>,
     /// stderr is closed: the process has ended.
     pub(super) ended: bool,
+    /// How it ended, once that is known.
+    pub(super) usage: Option<sys::Usage>,
+    /// Its trace, or what it says besides, was longer than [`MOST`].
+    pub(super) flooded: bool,
 }
+
+/// How long a server must have rested before an impatient scenario gives it up:
+/// another client may be about to do something.
+const RESTED: Duration = Duration::from_secs(3);
+
+/// How many records an impatient scenario keeps: a loop that spins writes
+/// millions, and nobody who plays to a learner's program needs so many.
+const MOST: usize = 50_000;
+
+/// How long a line may be: a program may write one without an end.
+const LONGEST: u64 = 1024 * 1024;
 
 impl Observed {
     pub(super) fn lock(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether to wait for it no longer: it rests, and nothing is to be expected
+    /// but of what it does by itself.
+    pub(super) fn rests(&self, rest: &mut Rest, seen: &Seen, pid: u32) -> bool {
+        self.impatient && rest.look(pid, &seen.records, RESTED)
+    }
+
+    /// Whether to wait for it no longer: these records say twice that thousands of
+    /// turns of its loop have found nothing. (The first may count turns from before.)
+    pub(super) fn turns_in_vain(&self, records: &[Record]) -> bool {
+        self.impatient && records.iter().filter(|r| r.times >= 1000).count() >= 2
+    }
+
     pub(super) fn drain(&self, stderr: impl Read, show: bool) {
         let mut reader = BufReader::with_capacity(64 * 1024, stderr);
-        let mut line = String::new();
-        while matches!(reader.read_line(&mut line), Ok(1..)) {
+        let mut bytes = Vec::new();
+        while matches!(reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes), Ok(1..)) {
+            let line = String::from_utf8_lossy(&bytes);
             let record = Record::parse(&line);
             if show && let Some(r) = &record {
                 println!("       {}", show_record(r));
             }
             let mut seen = self.lock();
             match record {
+                Some(_) if self.impatient && seen.records.len() >= MOST => seen.flooded = true,
                 Some(record) => seen.records.push(record),
+                None if self.impatient && seen.lines.len() >= MOST => seen.flooded = true,
                 None => seen.lines.push(line.trim_end().to_string()),
             }
             drop(seen);
-            line.clear();
+            bytes.clear();
             // Who waits looks at the whole trace: once per batch will do.
             if reader.buffer().is_empty() {
                 self.changed.notify_all();
@@ -85,7 +120,10 @@ pub fn show_record(r: &Record) -> String {
             let ret = r.ret.unwrap_or(0);
             format!("{}({}) = {ret}{errno} {}", r.call, r.args, r.note)
         }
-        Kind::Enter => format!("blocked in: {}({})", r.call, r.args),
+        Kind::Enter => {
+            let fd = r.args.split(',').next().unwrap_or_default();
+            format!("blocked in: {} {fd}", r.call)
+        }
         Kind::Turns => format!("-- {} more turns of: {}", r.times, r.note),
         Kind::Log => r.note.clone(),
         _ => {

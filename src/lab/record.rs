@@ -1,5 +1,7 @@
 //! One line of a server's trace, read back.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 /// What a record is about.
@@ -127,6 +129,16 @@ impl Record {
     /// Main asleep in the queue's wait.
     pub fn is_wait_enter(&self) -> bool {
         self.kind == Kind::Enter && self.role.as_deref() == Some("queue")
+    }
+
+    /// Of a wait on the event queue, how long it may last; `None` for ever.
+    pub fn time_limit(&self) -> Option<Duration> {
+        let waits = self.role.as_deref() == Some("queue") || self.is_wait();
+        let limit = self.args.rsplit(", ").next().filter(|_| waits)?;
+        match limit.strip_suffix('s') {
+            Some(seconds) => seconds.parse().ok().map(Duration::from_secs_f64), // kevent
+            None => limit.parse().ok().map(Duration::from_millis),              // epoll_wait
+        }
     }
 
     /// This call, returned, whatever the result.

@@ -1,6 +1,5 @@
 //! A stage as a process of its own, and its trace as it comes in.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::observed::{Observed, tail, without_gaps};
 pub use super::observed::{is_quiet, show_record};
-use super::{PATIENCE, Record, Result, Stage, Trouble, trouble};
+use super::rest::{NAPS, Naps, Rest};
+use super::{PATIENCE, Record, Result, Stage, Trouble, process, trouble};
 use crate::sys;
 
 /// A running stage.
@@ -18,7 +18,7 @@ use crate::sys;
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    observed: Arc<Observed>,
+    pub(super) observed: Arc<Observed>,
     ended: bool,
     /// What it has used, once it has ended.
     usage: Option<sys::Usage>,
@@ -33,36 +33,44 @@ impl Server {
         descriptors: Option<u64>,
         show_trace: bool,
     ) -> Result<Server> {
+        Server::start_watched(program, args, descriptors, show_trace, Arc::default())
+    }
+
+    /// The same; what is known of it stands in `observed`, even if it does not start.
+    pub(super) fn start_watched(
+        program: &Path,
+        args: &[&str],
+        descriptors: Option<u64>,
+        show_trace: bool,
+        observed: Arc<Observed>,
+    ) -> Result<Server> {
         let mut command = Command::new(program);
         command.args(args).args(["--port", "0", "--trace=json"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if observed.impatient {
+            command.env("RUST_BACKTRACE", "1"); // a learner is told in which line it panicked
+        }
         sys::prepare(&mut command, descriptors);
-        let mut child = super::client::alone(|| command.spawn())
+        let mut child = super::socket::alone(|| command.spawn())
             .map_err(|e| Trouble(format!("cannot start {}: {e}", program.display())))?;
 
-        let observed = Arc::new(Observed::default());
+        process::began(child.id());
+
         if let Some(stderr) = child.stderr.take() {
             let observed = Arc::clone(&observed);
             thread::spawn(move || observed.drain(stderr, show_trace));
         }
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
+        let stdout = super::plain::lines(child.stdout.take());
+        let address = SocketAddr::from(([0; 4], 0));
+        let mut server = Server { child, address, observed, ended: false, usage: None };
+        match process::announced(&stdout, &server.observed, server.pid()) {
+            Ok(address) => server.address = address,
+            Err(why) => {
+                server.kill();
+                let said = server.observed.lock().lines.join("; ");
+                return trouble(format!("{} did not start: {why} {said}", program.display()));
+            }
         }
-        let address = line.trim().strip_prefix("listening on http://").and_then(|a| a.parse().ok());
-        let mut server = Server {
-            child,
-            address: SocketAddr::from(([0; 4], 0)),
-            observed,
-            ended: false,
-            usage: None,
-        };
-        let Some(address) = address else {
-            server.kill();
-            let said = server.observed.lock().lines.join("; ");
-            return trouble(format!("{} did not start: {line:?} {said}", program.display()));
-        };
-        server.address = address;
         Ok(server)
     }
 
@@ -117,15 +125,29 @@ impl Server {
         mut find: impl FnMut(&[Record]) -> Option<T>,
     ) -> Result<T> {
         let give_up = Instant::now() + PATIENCE;
+        let (mut rest, mut naps) = (Rest::default(), Naps::default());
         let mut seen = self.observed.lock();
+        let begun = seen.records.len();
         loop {
             seen.records.sort_by_key(|r| r.seq);
             if let Some(found) = find(&seen.records) {
                 return Ok(found);
             }
             let left = give_up.saturating_duration_since(Instant::now());
-            if seen.ended || left.is_zero() {
-                let state = if seen.ended { "the server has ended" } else { "nothing for 30 s" };
+            let rests = self.observed.rests(&mut rest, &seen, self.pid());
+            let spins = seen.flooded || self.observed.turns_in_vain(&seen.records[begun..]);
+            let naps = self.observed.impatient && naps.look(self.pid(), &seen.records);
+            if seen.ended || spins || rests || naps || left.is_zero() {
+                let state = match (seen.ended, spins) {
+                    (true, _) => "the server has ended".to_string(),
+                    (_, true) => "the server's loop turns in vain".to_string(),
+                    _ if naps => format!("the server {NAPS}"),
+                    _ if rests => "every thread of the server sleeps".to_string(),
+                    _ if seen.records.len() > begun => {
+                        "for 30 s it was busy with other things".to_string()
+                    }
+                    _ => "nothing for 30 s".to_string(),
+                };
                 let tail = tail(&seen.records, 12);
                 return trouble(format!("waited for {what}: {state}; its last records:\n{tail}"));
             }
@@ -134,57 +156,6 @@ impl Server {
             let waited = self.observed.changed.wait_timeout(seen, pause);
             seen = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    /// Waits for one record after `mark` that fits.
-    ///
-    /// # Errors
-    /// As [`Server::wait_for`].
-    pub fn wait_record(
-        &self,
-        what: &str,
-        mark: u64,
-        fits: impl Fn(&Record) -> bool,
-    ) -> Result<Record> {
-        self.wait_for(what, |records| records.iter().find(|r| r.seq > mark && fits(r)).cloned())
-    }
-
-    /// The record of the accept of the client at `peer`.
-    ///
-    /// # Errors
-    /// As [`Server::wait_for`].
-    pub fn accept_of(&self, peer: SocketAddr) -> Result<Record> {
-        let note = format!("({peer})");
-        let fits = |r: &Record| r.accepted().is_some() && r.note == note;
-        self.wait_record(&format!("accept of {peer}"), 0, fits)
-    }
-
-    /// The descriptor by which the server knows the client at `peer`.
-    ///
-    /// # Errors
-    /// As [`Server::wait_for`].
-    pub fn fd_of(&self, peer: SocketAddr) -> Result<i32> {
-        self.accept_of(peer)?.accepted().ok_or_else(|| Trouble("accept without result".into()))
-    }
-
-    /// Waits until main sleeps in its event queue's wait (or, in chapter 1, in
-    /// accept), and nothing has come since.
-    ///
-    /// # Errors
-    /// As [`Server::wait_for`].
-    pub fn wait_until_asleep(&self) -> Result<()> {
-        self.wait_for("main to fall asleep", |records| {
-            records.iter().rev().find(|r| r.thread == "main")?.is_enter().then_some(())
-        })
-    }
-
-    /// Waits until every thread sleeps. `records` must not be those of a server
-    /// that spins.
-    ///
-    /// # Errors
-    /// As [`Server::wait_for`].
-    pub fn wait_until_quiet(&self) -> Result<()> {
-        self.wait_for("all threads to fall asleep", |records| is_quiet(records).then_some(()))
     }
 
     /// Sends a signal to the process.
@@ -233,8 +204,10 @@ impl Server {
             seen = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(seen);
+        process::ends(self.pid());
         let usage = sys::wait_until_ended(self.pid())?;
         (self.ended, self.usage) = (true, Some(usage));
+        self.observed.lock().usage = Some(usage);
         Ok((usage, self.records()))
     }
 
@@ -266,9 +239,11 @@ impl Server {
                 let _ = sys::send_signal(pid, libc::SIGKILL);
             }
             let _ = self.child.kill();
+            process::ends(self.pid());
             self.usage = sys::wait_until_ended(self.pid()).ok();
             self.ended = true;
             let mut seen = self.observed.lock();
+            seen.usage = self.usage;
             let give_up = Instant::now() + PATIENCE;
             while !seen.ended && Instant::now() < give_up {
                 let waited = self.observed.changed.wait_timeout(seen, PATIENCE);

@@ -68,8 +68,7 @@ impl Stage {
     /// # Errors
     /// What cargo said.
     pub fn program(self) -> Result<PathBuf> {
-        let target = profile_dir()?.parent().map(Path::to_path_buf).ok_or_else(not_cargos)?;
-        build_in(self.name(), Path::new(env!("CARGO_MANIFEST_DIR")), &target)
+        build_in(self.name(), Path::new(env!("CARGO_MANIFEST_DIR")), &target_dir()?)
     }
 }
 
@@ -93,23 +92,47 @@ fn profile_dir() -> Result<PathBuf> {
     }
 }
 
+/// The target folder in which this program stands.
+///
+/// # Errors
+/// It stands elsewhere.
+pub fn target_dir() -> Result<PathBuf> {
+    profile_dir()?.parent().map(Path::to_path_buf).ok_or_else(not_cargos)
+}
+
 /// Has cargo build a binary of `package` as this program was built (profile,
 /// features), and says where it is.
 pub(super) fn build_in(name: &str, package: &Path, target: &Path) -> Result<PathBuf> {
+    cargo("build", name, package, target, &[])
+}
+
+/// Has cargo do something to a binary, with these features, too. What it has to
+/// say about the source stands on stderr.
+pub(crate) fn cargo(
+    verb: &str,
+    name: &str,
+    package: &Path,
+    target: &Path,
+    features: &[&str],
+) -> Result<PathBuf> {
     let dir = profile_dir()?;
     let dir = dir.file_name().and_then(|n| n.to_str()).ok_or_else(not_cargos)?;
     let profile = if dir == "debug" { "dev" } else { dir };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--bin", name, "--profile", profile]);
+    command.args([verb, "--quiet", "--bin", name, "--profile", profile]);
     command.arg("--manifest-path").arg(package.join("Cargo.toml"));
     command.arg("--target-dir").arg(target);
-    if cfg!(feature = "libkqueue") {
-        command.args(["--features", "libkqueue"]);
+    let over_libkqueue = cfg!(feature = "libkqueue").then_some("libkqueue");
+    for feature in features.iter().copied().chain(over_libkqueue) {
+        command.args(["--features", feature]);
+    }
+    if verb == "clippy" {
+        command.args(["--", "-D", "warnings"]);
     }
     let status = command.status().map_err(|e| Trouble(format!("cannot run cargo: {e}")))?;
     match status.success() {
         true => Ok(target.join(dir).join(name)),
-        false => Err(Trouble(format!("cargo could not build {name}"))),
+        false => Err(Trouble(format!("cargo {verb} of {name} failed"))),
     }
 }

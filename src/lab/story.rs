@@ -164,7 +164,12 @@ impl Teller {
         let place = self.place(r);
         if r.kind != Kind::Call {
             let fd = r.fd.map_or(String::new(), |fd| format!(" {}", self.name(fd)));
-            let what = if r.kind == Kind::Log { &r.note } else { &r.call };
+            let what = match r.kind {
+                // Figures: they differ from run to run.
+                Kind::Log if r.note.starts_with("served ") => "what was served",
+                Kind::Log => &r.note,
+                _ => &r.call,
+            };
             return format!("-- {what}{fd}  {place}");
         }
         // Numbers that name descriptors become names; addresses lose their port.

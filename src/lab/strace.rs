@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
+use super::book::named::{self, Named};
 use super::record::Kind;
 use super::story::tour_of;
 use super::{Play, Record, Result, Server, Trouble, trouble};
@@ -42,14 +43,16 @@ fn compare(records: &[Record], strace: &str, spins: bool) -> Result<String> {
         .filter(|r| r.is_step("handed over"))
         .filter_map(|r| r.fd.map(i64::from))
         .collect();
-    let mut ours: BTreeMap<u64, Vec<Seen>> = BTreeMap::new();
+    let mut ours = ByThread::new();
     let mut in_order: Vec<&Record> = records.iter().filter(|r| r.kind == Kind::Call).collect();
     in_order.sort_by_key(|r| r.us);
     for r in in_order {
         if r.call == "setrlimit" {
             continue;
         }
-        let first = r.args.split([',', ' ']).next().unwrap_or_default();
+        // Of the list that poll is given, the first.
+        let args = r.args.trim_start_matches('[');
+        let first = args.split([',', ' ', ']']).next().unwrap_or_default();
         let call = (
             r.call.clone(),
             first.parse().unwrap_or(-1),
@@ -58,7 +61,7 @@ fn compare(records: &[Record], strace: &str, spins: bool) -> Result<String> {
         );
         ours.entry(r.tid).or_default().push(call);
     }
-    let (mut theirs, left_out) = parse(strace, &given);
+    let (mut theirs, left_out) = parse(strace, &given)?;
     if spins {
         // How often a spinning loop asked in vain is counted, not listed.
         for calls in ours.values_mut().chain(theirs.values_mut()) {
@@ -127,12 +130,15 @@ const WATCHED: &[&str] = &[
     "ioctl",
 ];
 
+/// Calls of each thread.
+type ByThread = BTreeMap<u64, Vec<Seen>>;
+
 /// Calls per thread, and how many were left out by each rule.
-fn parse(
-    text: &str,
-    given: &HashSet<i64>,
-) -> (BTreeMap<u64, Vec<Seen>>, BTreeMap<&'static str, usize>) {
-    let mut calls: BTreeMap<u64, Vec<Seen>> = BTreeMap::new();
+///
+/// # Errors
+/// The book knows nothing of a call.
+fn parse(text: &str, given: &HashSet<i64>) -> Result<(ByThread, BTreeMap<&'static str, usize>)> {
+    let mut calls = ByThread::new();
     let mut left_out: BTreeMap<&'static str, usize> = BTreeMap::new();
     let mut unfinished: HashMap<u64, String> = HashMap::new();
     let mut sockets: HashSet<i64> = HashSet::new();
@@ -163,10 +169,13 @@ fn parse(
             -1 => result.split(' ').nth(1).unwrap_or_default().to_string(),
             _ => String::new(),
         };
+        let known = named::look_up(name)?;
         if !WATCHED.contains(&name) {
-            *left_out.entry(rule_of(name)).or_default() += 1;
+            let (Named::Page(rule) | Named::Without(rule)) = known;
+            *left_out.entry(rule).or_default() += 1;
             continue;
         }
+        let arguments = arguments.trim_start_matches("[{fd=");
         let first = arguments.split([',', ')']).next().unwrap_or_default();
         let fd: i64 = first.parse().unwrap_or(-1);
         let opens = matches!(name, "socket" | "socketpair" | "epoll_create1");
@@ -191,25 +200,8 @@ fn parse(
         if name == "close" {
             sockets.remove(&fd);
         }
-        let name = name.trim_end_matches('4').replace("epoll_pwait", "epoll_wait");
+        let name = name.trim_end_matches('4').replace("pwait", "wait").replace("ppoll", "poll");
         calls.entry(tid).or_default().push((name, fd, ret, errno));
     }
-    (calls, left_out)
-}
-
-fn rule_of(name: &str) -> &'static str {
-    match name {
-        "mmap" | "munmap" | "mprotect" | "brk" | "madvise" | "mremap" => "memory",
-        "clone" | "clone3" | "exit" | "exit_group" | "execve" | "set_robust_list" | "rseq"
-        | "set_tid_address" | "arch_prctl" | "prctl" | "gettid" | "sched_getaffinity"
-        | "getpid" | "sched_yield" => "thread start and end",
-        "futex" => "futex",
-        "rt_sigaction" | "rt_sigprocmask" | "rt_sigreturn" | "sigaltstack" | "tgkill" | "kill" => {
-            "signals"
-        }
-        "clock_nanosleep" | "nanosleep" | "restart_syscall" => "sleep",
-        "getrandom" => "randomness",
-        "prlimit64" | "getrlimit" | "setrlimit" => "limits",
-        _ => "files",
-    }
+    Ok((calls, left_out))
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::requests::{is_hello, is_pattern};
-use super::{How, Seen, fails, open_descriptors, works};
+use super::{DROPS_WITHOUT_DESCRIPTOR, How, Seen, fails, open_descriptors, works};
 use crate::lab::client::request;
 use crate::lab::record::Kind;
-use crate::lab::{Client, Play, Record, Result, Server, Trouble, trouble};
+use crate::lab::{Client, Play, Record, Result, Server, Stage, Trouble, trouble};
 use crate::sys;
 
 pub(super) fn burst(play: &Play) -> Result<Seen> {
@@ -46,7 +46,10 @@ pub(super) fn burst(play: &Play) -> Result<Seen> {
         server.wait_record("the probe's answer", mark, |r| r.did("write", probe_fd))?;
         server.wait_until_quiet()?;
         if accepted_of(&server.records()) != before {
-            return trouble("main slept, and yet went on accepting");
+            // It was awake, and had not had the processor for so long.
+            server.wait_for("a hundred connections", |records| {
+                (accepted_of(records) == BURST).then_some(())
+            })?;
         }
     }
     let records = server.records();
@@ -81,7 +84,10 @@ fn listener_fd(records: &[Record]) -> Option<i32> {
 
 pub(super) fn no_descriptors(play: &Play) -> Result<Seen> {
     const LIMIT: u64 = 32;
-    let server = play.start_with(&[], Some(LIMIT))?;
+    // By default the complete server accepts no more than it has descriptors for.
+    let more: &[&str] =
+        if play.stage == Stage::Ch07 { &["--max-connections", "1000"] } else { &[] };
+    let server = play.start_with(more, Some(LIMIT))?;
     play.say("40 clients connect and say nothing");
     let mut clients = Vec::new();
     for i in 0..40 {
@@ -98,7 +104,8 @@ pub(super) fn no_descriptors(play: &Play) -> Result<Seen> {
         }
         let last = records.iter().rev().find(|r| r.thread == "main")?;
         let paused = records.iter().any(|r| r.seq > full && r.op.as_deref() == Some("delete"));
-        (paused && last.is_wait_enter()).then_some(false)
+        // Who does not pause sleeps on macOS only: when all who waited have been dropped.
+        (last.is_wait_enter() && (paused || DROPS_WITHOUT_DESCRIPTOR)).then_some(!paused)
     })?;
     // Whichever it does, it must serve again when there is room.
     play.say("all but 5 of them leave");
@@ -112,6 +119,9 @@ pub(super) fn no_descriptors(play: &Play) -> Result<Seen> {
         return trouble("EMFILE was not logged");
     }
     match spins {
+        true if DROPS_WITHOUT_DESCRIPTOR => {
+            fails(How::Burns, "accepts that fail in a row, until nobody waits: each lost a client")
+        }
         true => {
             fails(How::Burns, "1,000 failing accepts in a row; serves again when there is room")
         }
@@ -170,17 +180,19 @@ pub(super) fn all_busy(play: &Play) -> Result<Seen> {
     for client in &mut slow {
         client.answer()?;
     }
-    let queued = |r: &&Record| r.is_step("queued") && r.fd == Some(fd);
+    // The number may have been somebody else's before.
+    let accepted = server.accept_of(c.local())?.seq;
+    let queued = |r: &&Record| r.is_step("queued") && r.fd == Some(fd) && r.seq > accepted;
     match server.records().iter().filter(queued).count() {
         1 => {
             play.finish(server)?;
             works("its descriptor is queued once, and answered when a worker is free")
         }
-        n @ 1000.. => {
+        0 => trouble("it was never queued"),
+        n => {
             play.say(format_args!("its descriptor was queued {n} times"));
-            fails(How::TwoOwners, "its descriptor is queued thousands of times while it waits")
+            fails(How::TwoOwners, "its descriptor is queued again and again while it waits")
         }
-        n => trouble(format!("queued {n} times")),
     }
 }
 
@@ -224,7 +236,7 @@ fn settle(server: &Server, count: usize) -> Result<Vec<Record>> {
         let accepted = records.iter().filter(|r| r.accepted().is_some()).count();
         let client = |r: &&Record| r.is_call("close") && r.role.as_deref() == Some("client");
         let closed = records.iter().filter(client).count();
-        (accepted >= count && closed == count).then(|| records.to_vec())
+        (accepted >= count && closed >= count).then(|| records.to_vec())
     })
 }
 

@@ -102,6 +102,10 @@ impl fmt::Display for Seen {
     }
 }
 
+/// macOS takes a connection out of the queue before it looks for a descriptor, and
+/// drops it when there is none (XNU, `accept_nocancel`). Others leave it waiting.
+const DROPS_WITHOUT_DESCRIPTOR: bool = cfg!(target_vendor = "apple");
+
 fn works(what: impl fmt::Display) -> Result<Seen> {
     Ok(Seen::Works(what.to_string()))
 }

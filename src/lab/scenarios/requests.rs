@@ -24,6 +24,7 @@ pub(super) fn is_pattern(body: &[u8]) -> Result<()> {
 pub(super) fn hello(play: &Play) -> Result<Seen> {
     let server = play.start(&[])?;
     let mut a = play.connect("A", &server)?;
+    let fd = server.fd_of(a.local())?;
     let answer = a.ask("/")?;
     is_hello(&answer)?;
     // The earlier stages close, the later ones say that they will not.
@@ -31,7 +32,13 @@ pub(super) fn hello(play: &Play) -> Result<Seen> {
         return trouble(format!("unexpected Connection field: {}", answer.head));
     }
     a.close();
-    let missing = play.connect("B", &server)?.ask("/nothing")?;
+    server.wait_record("A to be closed", 0, |r| r.did("close", fd))?;
+    let mut b = play.connect("B", &server)?;
+    let accept = server.accept_of(b.local())?;
+    let missing = b.ask("/nothing")?;
+    b.close();
+    let of_b = |r: &crate::lab::Record| r.is_call("close") && r.fd.map(i64::from) == accept.ret;
+    server.wait_record("B to be closed", accept.seq, of_b)?;
     if missing.status != 404 {
         return trouble(format!("/nothing: {}", missing.status));
     }
@@ -125,7 +132,7 @@ pub(super) fn two_in_one(play: &Play) -> Result<Seen> {
     let fd = server.fd_of(a.local())?;
     server.wait_record("the answers to be written", 0, |r| r.did("write", fd))?;
     let records = play.finish(server)?;
-    let reads = records.iter().filter(|r| r.is_call("read") && r.ret > Some(0)).count();
+    let reads = records.iter().filter(|r| r.did("read", fd) && r.ret > Some(0)).count();
     match reads {
         1 => works("both answered, in order, from one read"),
         n => trouble(format!("{n} reads returned data: the requests did not come together")),

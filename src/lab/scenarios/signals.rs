@@ -1,12 +1,13 @@
 //! Signals that come at odd moments.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::requests::is_hello;
 use super::{How, Seen, fails, works};
 use crate::lab::client::{request, take_answer};
-use crate::lab::{Client, Play, Record, Result, Trouble, trouble};
+use crate::lab::{Client, End, Play, Record, Result, Trouble, trouble};
 use crate::sys;
 
 /// How many descriptors the process has, as Linux's /proc counts them.
@@ -53,8 +54,8 @@ pub(super) fn stop_by_worker(play: &Play) -> Result<Seen> {
     })?;
     server.wait_until_asleep()?;
     play.say("SIGTERM to the thread of a worker");
+    let mark = server.mark(); // before the signal: main may be awake before the next line
     sys::send_signal_to_thread(server.pid(), worker, libc::SIGTERM)?;
-    let mark = server.mark();
     let suspect = sys::monotonic_us() + 1_000_000;
     let stops = server.wait_for("main to stop, or to sleep on", |records| {
         let woke = records.iter().any(|r| r.seq > mark && r.is_wait());
@@ -76,38 +77,63 @@ pub(super) fn stop_by_worker(play: &Play) -> Result<Seen> {
     }
 }
 
+/// One request after another; how many answers came. A stop ends it in one of two ways:
+/// an answer that says so, or, between two requests, a close with no byte before it.
+fn ask_until_the_stop(mut client: Client, stopping: &AtomicBool) -> Result<usize> {
+    let mut answers = 0;
+    loop {
+        // A write to who has closed may fail; the read that follows tells.
+        let sent = client.send_quietly(request("/big?bytes=3000").as_bytes());
+        let (bytes, end) = client.until(|bytes| !matches!(take_answer(bytes), Ok(None)))?;
+        match (take_answer(&bytes)?, end) {
+            (Some((answer, length)), None) if length == bytes.len() => {
+                sent?;
+                if (answer.status, answer.body.len()) != (200, 3000) {
+                    return trouble(format!("{:?}, {length} bytes", answer.head));
+                }
+                answers += 1;
+                if !answer.says_close() {
+                    continue;
+                }
+                match client.rest()? {
+                    (rest, End::Eof) if rest.is_empty() => {}
+                    (rest, end) => {
+                        let much = rest.len();
+                        return trouble(format!("{much} bytes behind the last answer, {end:?}"));
+                    }
+                }
+            }
+            (None, Some(_)) if bytes.is_empty() => {}
+            (_, end) => {
+                return trouble(format!("{end:?} after {} bytes of an answer", bytes.len()));
+            }
+        }
+        return match stopping.load(Ordering::SeqCst) {
+            true => Ok(answers),
+            false => trouble("it was closed, and nobody had asked the server to stop"),
+        };
+    }
+}
+
 pub(super) fn stop_under_load(play: &Play) -> Result<Seen> {
     let mut server = play.start(&["--workers", "2"])?;
     play.say("4 clients ask as fast as they can; meanwhile SIGSTOP, SIGCONT, then SIGINT");
+    let stopping = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..4)
         .map(|n| {
             let (address, script) = (server.address(), play.quiet_script());
-            thread::spawn(move || -> Result<usize> {
-                let mut client =
-                    Client::connect_to(&format!("L{n}"), address, Arc::clone(&script))?;
-                let mut answers = 0;
-                loop {
-                    if client.send_quietly(request("/big?bytes=3000").as_bytes()).is_err() {
-                        break; // closed between two requests
-                    }
-                    match client.answer_quietly() {
-                        Ok(answer) if answer.body.len() == 3000 => answers += 1,
-                        Ok(answer) => return trouble(format!("{} bytes", answer.body.len())),
-                        // Closed: fine if not a byte of a further answer came.
-                        Err(_) => break,
-                    }
-                }
-                let (bytes, _) = client.rest()?;
-                match take_answer(&bytes) {
-                    _ if bytes.is_empty() => Ok(answers),
-                    _ => trouble(format!("{} bytes of an answer that was cut off", bytes.len())),
-                }
+            let stopping = Arc::clone(&stopping);
+            thread::spawn(move || {
+                let client = Client::connect_to(&format!("L{n}"), address, script)?;
+                ask_until_the_stop(client, &stopping)
             })
         })
         .collect();
     let writes = |n: usize| {
         move |records: &[crate::lab::Record]| {
-            (records.iter().filter(|r| r.is_call("write")).count() >= n).then_some(())
+            let to_client =
+                |r: &&crate::lab::Record| r.is_call("write") && r.role.as_deref() == Some("client");
+            (records.iter().filter(to_client).count() >= n).then_some(())
         }
     };
     for n in [50, 100, 150] {
@@ -116,6 +142,7 @@ pub(super) fn stop_under_load(play: &Play) -> Result<Seen> {
         server.thaw()?;
     }
     server.wait_for("more answers", writes(200))?;
+    stopping.store(true, Ordering::SeqCst);
     server.signal(libc::SIGINT)?;
     let (usage, _) = server.wait_for_end()?;
     let mut answers = 0;

@@ -1,0 +1,184 @@
+//! What of a run's text must be the same in every run: nearly all of it.
+
+use crate::lab::Stage;
+
+/// Figures that differ from run to run, by the words before and behind them.
+/// Every other number is compared: a page says "1 accepted, 99 wait".
+const VARY: [(&str, &str); 5] = [
+    ("CPU ", " ms user"),
+    (" ms user, ", " ms system"),
+    // How much fits into a send buffer differs between machines, and so does how
+    // often it has to be filled.
+    ("", " of 8388608 bytes"),
+    ("in ", " writes"),
+    // How fast a loop turns that should not.
+    ("queued ", " times"),
+];
+
+/// A text without what two runs may differ in: idle turns of a loop that never
+/// sleeps, the time left in a wait, and the few figures above.
+pub fn comparable(text: &str, stage: Stage) -> String {
+    let mut out = String::new();
+    for line in without_room(text).lines() {
+        // Which worker takes a job, and whether it had to wait for it, is chance;
+        // so is how often a loop that never sleeps asks in vain.
+        if line.contains(" more turns of: ")
+            || line.ends_with("-- waiting for work")
+            || (stage == Stage::Ch02 && line.ends_with("= -1 EAGAIN"))
+        {
+            continue;
+        }
+        let line = without_worker_number(line);
+        let line = without_time_left(&line);
+        let line = VARY.iter().fold(line, |line, (before, after)| blank(&line, before, after));
+        out.push_str(&without_flags(&without_chance(&line, stage)));
+        out.push('\n');
+    }
+    out
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+/// The first number that stands between these words becomes N.
+fn blank(line: &str, before: &str, after: &str) -> String {
+    for (at, _) in line.match_indices(after) {
+        let start = line[..at].trim_end_matches(|c| is_digit(c) || c == ',').len();
+        if start < at && line[..start].ends_with(before) {
+            return format!("{}N{}", &line[..start], &line[at..]);
+        }
+    }
+    line.to_string()
+}
+
+/// Threads meet in another order in each run, and a spinning loop turns as often
+/// as it can: how many lines its trace has, and how often it waited, is chance.
+fn without_chance(line: &str, stage: Stage) -> String {
+    match stage == Stage::Ch02 || stage.has_queue() {
+        true => blank(&blank(line, ": ", " records"), ", ", " waits"),
+        false => line.to_string(),
+    }
+}
+
+/// Which flags a new socket has differs between kernels.
+fn without_flags(line: &str) -> String {
+    match line.split_once("F_GETFL") {
+        Some((call, result)) => format!("{call}F_GETFL{}", result.replace(is_digit, "")),
+        None => line.to_string(),
+    }
+}
+
+/// The time that a wait may last is what is left until a deadline. It is the last
+/// argument; for ever is said in words or as -1.
+fn without_time_left(line: &str) -> String {
+    // kevent registers, too: a wait is one that brings no changes.
+    let is_kevent = line.contains("kevent(") && line.contains(", [], ");
+    let is_wait = is_kevent || line.contains("epoll_wait(") || line.contains(" poll(");
+    let end = line.find(") = ").filter(|_| is_wait);
+    let Some((from, to)) = end.and_then(|to| Some((line[..to].rfind(", ")? + 2, to))) else {
+        return line.to_string();
+    };
+    match line[from..to].starts_with(is_digit) {
+        true => format!("{}T{}", &line[..from], &line[to..]),
+        false => line.to_string(),
+    }
+}
+
+/// How much fits into a send buffer differs between machines: of the writes that
+/// fill it, and of the one that finds it full, only the descriptor is kept.
+fn without_room(text: &str) -> String {
+    let without = |line: &str| match line.split_once("] write(") {
+        Some((thread, write)) if write.contains(", 65536) = ") || write.ends_with(" EAGAIN") => {
+            let fd = write.split(',').next().unwrap_or_default();
+            let is_full = if write.ends_with(" EAGAIN") { "EAGAIN" } else { "some" };
+            format!("{thread}] write({fd}) = {is_full}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(without).collect()
+}
+
+/// `[worker-2] took 5` → `[worker] took 5`.
+fn without_worker_number(line: &str) -> String {
+    match line
+        .split_once("[worker-")
+        .and_then(|(margin, rest)| Some((margin, rest.split_once(']')?)))
+    {
+        Some((margin, (_, rest))) => format!("{margin}[worker]{rest}"),
+        None => line.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(a: &str, b: &str) -> bool {
+        comparable(a, Stage::Ch02) == comparable(b, Stage::Ch02)
+    }
+
+    #[test]
+    fn what_differs_from_run_to_run_may_differ() {
+        let ended = |n, ms| {
+            format!(
+                "  lab  the server has ended: {n} records, 0 waits, CPU {ms} ms user, 9 ms system"
+            )
+        };
+        assert!(same(&ended(27, 4), &ended(1027, 14)));
+        let kept = |text: &str| comparable(text, Stage::Ch01);
+        assert_eq!(kept(&ended(27, 4)), kept(&ended(27, 14)));
+        assert_ne!(kept(&ended(27, 4)), kept(&ended(28, 4)));
+        assert!(same("       [main] -- 9 more turns of: x\n", ""));
+        let wait = |ms| format!("[main] epoll_wait(4, 256, {ms}) = 1 [client 5 readable]");
+        assert!(same(&wait("9996"), &wait("10000")));
+        assert!(!same(&wait("9996"), &wait("-1")));
+        let wait = |time| format!("[main] kevent(4, [], 256, {time}) = 1 [client 5 readable]");
+        assert!(same(&wait("10s"), &wait("9.998s")));
+        assert!(!same(&wait("10s"), &wait("NULL")));
+        let cut =
+            |n| format!("Seen: fails (the answer is cut off): {n} of 8388608 bytes, then the end");
+        assert!(same(&cut("47627"), &cut("0")));
+        assert!(same(
+            "Seen: works: 8 MiB, whole, in 131 writes",
+            "Seen: works: 8 MiB, whole, in 9 writes"
+        ));
+        assert!(same(
+            "  lab  its descriptor was queued 2444 times",
+            "  lab  its descriptor was queued 3 times"
+        ));
+        let flags = |n| format!("[main] fcntl(3, F_GETFL) = {n} (O_RDWR)");
+        assert!(same(&flags(2), &flags(32770)));
+        let write = |n| format!("[main] write(4, 65536) = {n}");
+        assert!(same(&write("47768"), &write("9000")));
+        assert!(same("[main] write(4, 9) = -1 EAGAIN", "[main] write(4, 8) = -1 EAGAIN"));
+        assert!(same("       [worker-2] -- took 5", "       [worker-1] -- took 5"));
+    }
+
+    #[test]
+    fn everything_else_is_compared() {
+        for (a, b) in [
+            ("Seen: works: 20 turns", "Seen: fails: 20 turns"),
+            ("Seen: works: 1,000 turns", "Seen: works: 20 turns"),
+            (
+                "Seen: fails: 1 trip: 1 accepted, 99 wait",
+                "Seen: fails: 1 trip: 2 accepted, 98 wait",
+            ),
+            ("Seen: fails: 29 answers to one request", "Seen: fails: 1 answers to one request"),
+            ("Seen: 47627 of 8388608 bytes", "Seen: 47627 of 8388609 bytes"),
+            ("  lab  each turn makes 201 calls", "  lab  each turn makes 1 calls"),
+            (
+                "[main] poll([5 3], 2, 9) = 1 [wake readable]",
+                "[main] poll([5 4], 2, 9) = 1 [wake readable]",
+            ),
+            ("[main] epoll_wait(4, 256, 9) = 1", "[main] epoll_wait(4, 256, 9) = 2"),
+            ("[main] write(4, 65536) = 47768", "[main] write(4, 65536) = -1 EAGAIN"),
+            ("[main] write(4, 9) = 9", "[main] write(4, 8) = 8"),
+            ("[main] read(4, 16384) = 29", "[main] read(4, 16384) = 30"),
+            ("[main] close(4) = 0", "[main] close(5) = 0"),
+            ("       [worker-2] -- took 5", "       [main] -- took 5"),
+        ] {
+            assert!(!same(a, b), "{a}\n{b}");
+        }
+    }
+}
