@@ -1,0 +1,152 @@
+//! Who is let go, and what that must not do to the others.
+
+use super::{Came, answer, goes_on, guest, story_of, until};
+use crate::lab::record::Kind;
+use crate::lab::{Record, Result, Server};
+use crate::workshop::{Attempt, Finding, Verdict, failed, passed};
+
+pub(super) fn let_them_go(a: &Attempt) -> Result<Verdict> {
+    const DID: &str = "A, B and C connect; A leaves without a word, then the others ask.";
+    let server = a.start(&[])?;
+    let mut guests = Vec::new();
+    for name in ["A", "B", "C"] {
+        guests.push(guest(a, &server, name)?);
+    }
+    let (first, fd) = guests.remove(0);
+    first.close();
+    // True: it is closed. False: it was found at its end again and again.
+    let closed = until(&server, "A's close", |records| {
+        let at_its_end = records.iter().filter(|r| r.did("read", fd) && r.ret == Some(0)).count();
+        let closed = records.iter().any(|r| r.did("close", fd));
+        (closed || at_its_end > 2).then_some(closed)
+    })?;
+    let records = server.records();
+    let finding = |expected: &str, seen: &str, records: &[Record], fd: i32| {
+        Finding::new(DID, expected, seen).shown_by(story_of(records, fd))
+    };
+    if !matches!(closed, Ok(true)) {
+        return failed(
+            finding("read returns 0 for A, and A is closed.", "A is kept.", &records, fd)
+                .usually(
+                    "0 is not EAGAIN: it says that the client has finished, and nothing more will \
+                     ever come. Who keeps it keeps its descriptor, for ever.",
+                )
+                .page("ch02.html#eagain"),
+        );
+    }
+    goes_on(&server, fd)?;
+    let records = server.records();
+    let turn = turn_of_close(&records, fd);
+    for (&(_, other), name) in guests.iter().zip(["B", "C"]) {
+        if !turn.iter().any(|r| r.is_call("read") && r.fd == Some(other)) {
+            let expected = "B and C are asked in that turn as well.";
+            let seen = format!("{name}, descriptor {other}, was not asked before the next turn.");
+            return failed(
+                Finding::new(DID, expected, seen)
+                    .usually(
+                        "Taking A out of the list has put another one into its place, and the loop \
+                         went on to the next place. Look at the same place again.",
+                    )
+                    .shown_by(turn),
+            );
+        }
+    }
+    if let Some(finding) = says_nothing(a, &server)? {
+        return failed(finding);
+    }
+    if let Some(finding) = resets(a, &server)? {
+        return failed(finding);
+    }
+    for (client, fd) in &mut guests {
+        client.get("/")?;
+        let came = answer(&server, client)?;
+        let records = server.records();
+        if !matches!(&came, Came::Answer(answer) if answer.status == 200) {
+            let expected = "B and C are answered.";
+            return failed(finding(expected, "One of them is not.", &records, *fd).usually(
+                "Taking A out of the list must not take another one with it, or leave one out.",
+            ));
+        }
+        let closed = until(&server, "its close", |records| {
+            records.iter().any(|r| r.did("close", *fd)).then_some(())
+        })?;
+        if closed.is_err() {
+            let expected = "Who has been answered is closed.";
+            return failed(
+                finding(expected, "It is kept.", &server.records(), *fd)
+                    .usually("One answer, and then it is taken from the list and closed."),
+            );
+        }
+    }
+    passed("who left, reset or was answered was closed; nobody else was, or was passed over")
+}
+
+/// The turn of the loop in which this descriptor was closed.
+fn turn_of_close(records: &[Record], fd: i32) -> &[Record] {
+    let begins = |r: &Record| r.is_call("accept") || r.times > 0;
+    let close = records.iter().position(|r| r.did("close", fd)).unwrap_or(0);
+    let from = records[..close].iter().rposition(begins).unwrap_or(0);
+    let to = records[close..].iter().position(begins).map_or(records.len(), |n| close + n);
+    &records[from..to]
+}
+
+/// What is wrong with how a client is taken that ends its side without a word, and
+/// still reads.
+fn says_nothing(a: &Attempt, server: &Server) -> Result<Option<Finding>> {
+    let (mut mute, fd) = guest(a, server, "D")?;
+    mute.half_close()?;
+    let finding = |seen: &str| {
+        let did = "D connects and ends its side without a word; it still reads.";
+        Finding::new(did, "The end, and nothing before it.", seen)
+            .shown_by(story_of(&server.records(), fd))
+            .page("ch02.html#eagain")
+    };
+    Ok(match answer(server, &mut mute)? {
+        Came::End => None,
+        Came::Answer(answer) => Some(finding(&format!("The answer {}.", answer.status)).usually(
+            "0 is not a request of no bytes: it says that the client has finished. Who has \
+                 asked nothing is answered nothing.",
+        )),
+        Came::Nothing(_) => Some(finding("Nothing: it is kept.").usually("read said 0: close it.")),
+    })
+}
+
+/// What is wrong with how a client is taken that resets its connection.
+fn resets(a: &Attempt, server: &Server) -> Result<Option<Finding>> {
+    let (rude, fd) = guest(a, server, "E")?;
+    let mark = server.mark();
+    rude.reset()?;
+    let closed = until(server, "its close", |records| {
+        records.iter().any(|r| r.seq > mark && r.did("close", fd)).then_some(())
+    })?;
+    let finding = |expected: &str, seen: &str, records: &[Record]| {
+        let did = "E connects and resets.";
+        Finding::new(did, expected, seen).shown_by(story_of(records, fd))
+    };
+    if let Err(records) = closed {
+        let expected = "E is taken from the list and closed.";
+        return Ok(Some(
+            finding(expected, "It is kept.", &records)
+                .usually("Only EAGAIN says: not yet. After any other error nothing more comes."),
+        ));
+    }
+    let records = server.wait_for("the next turn", |records| {
+        let close = records.iter().position(|r| r.seq > mark && r.did("close", fd))?;
+        let turns = |r: &Record| r.is_call("accept") || r.times > 0;
+        let since = || records.iter().filter(|r| r.seq > mark).cloned().collect::<Vec<_>>();
+        records[close..].iter().any(turns).then(since)
+    })?;
+    let reads = records.iter().filter(|r| r.fd == Some(fd) && r.is_call("read"));
+    let error = reads.filter_map(|r| r.errno.clone()).find(|errno| errno != "EAGAIN");
+    let is_said = records.iter().any(|r| r.kind == Kind::Log);
+    Ok(match (error, is_said) {
+        (Some(error), false) => {
+            let expected = format!("A line on stderr that says so ({error}).");
+            Some(finding(&expected, "No line.", &records).usually(
+                "An error that is thrown away: nobody will know why a client got no answer. \
+                 log::failed prints it in one line.",
+            ))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,22 @@
+//! The pause that does not end.
+
+use super::build::{as_soon_as_there_is_room, come_back};
+use super::idle;
+use crate::lab::Result;
+use crate::workshop::{Attempt, Finding, Step, Verdict};
+
+pub(super) const STEPS: &[Step] = &[
+    Step { title: "the pause ends by itself", check: ends },
+    Step { title: "and sooner, if there is room", check: as_soon_as_there_is_room },
+];
+
+/// What was seen; what it means is the hunter's to find, and the last hint's to tell.
+fn ends(a: &Attempt) -> Result<Verdict> {
+    if let Some(finding) = idle(a)? {
+        return Ok(finding.into());
+    }
+    Ok(match come_back(a)? {
+        Verdict::Failed(finding) => Finding { mistake: String::new(), ..finding }.into(),
+        passed => passed,
+    })
+}
