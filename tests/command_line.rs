@@ -6,21 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::process::{self, Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::Duration;
+use std::process::{self, Command, Stdio};
 
 use common::{queue, sys};
 use predicates::prelude::*;
 use serde_json::Value;
+use support::{Lines, Server, WAIT};
 
-/// How long to wait for what should happen at once.
-const WAIT: Duration = Duration::from_secs(30);
+mod support;
 
 /// One of the seven servers.
 struct Stage {
@@ -43,7 +40,15 @@ const STAGES: [Stage; 7] = stages! {
     "ch04_accept_drain": [],
     "ch05_thread_pool": ["--workers"],
     "ch06_keep_alive": ["--workers"],
-    "ch07_full": ["--workers", "--drain-timeout"],
+    "ch07_full": [
+        "--workers",
+        "--root",
+        "--max-connections",
+        "--header-timeout",
+        "--idle-timeout",
+        "--drain-timeout",
+        "--log",
+    ],
 };
 
 /// The options that every stage has.
@@ -112,87 +117,8 @@ fn is_one_line(text: &str) -> bool {
     text.ends_with('\n') && text.matches('\n').count() == 1
 }
 
-/// A server that runs until this value goes; then it is killed and reaped.
-struct Server {
-    child: Child,
-    stdout: Lines,
-    stderr: Lines,
-}
-
-impl Server {
-    /// Starts it with what it prints followed, as far as `command` does not
-    /// direct it elsewhere.
-    fn spawn(command: &mut Command) -> io::Result<Server> {
-        let mut child = command.stdin(Stdio::null()).spawn()?;
-        let (stdout, stderr) =
-            (Lines::follow(child.stdout.take()), Lines::follow(child.stderr.take()));
-        Ok(Server { child, stdout, stderr })
-    }
-
-    fn start(stage: &Stage, args: &[&str]) -> Server {
-        let mut command = stage.command(args);
-        Server::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap()
-    }
-
-    /// Where it says that it listens.
-    fn address(&self) -> SocketAddr {
-        let Some(line) = self.stdout.next() else {
-            panic!("it ended without a word on stdout; stderr: {:?}", self.stderr.rest());
-        };
-        let address = line.strip_prefix("listening on http://").and_then(|a| a.parse().ok());
-        address.unwrap_or_else(|| panic!("not an announcement: {line:?}"))
-    }
-
-    /// Kills it and returns what else it said, on stdout and on stderr.
-    fn kill(mut self) -> (Vec<String>, Vec<String>) {
-        self.end();
-        (self.stdout.rest(), self.stderr.rest())
-    }
-
-    fn end(&mut self) {
-        // No bound: after SIGKILL, or if it has ended already, this cannot last.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// The lines that come out of a pipe.
-struct Lines(Receiver<String>);
-
-impl Lines {
-    fn follow(pipe: Option<impl Read + Send + 'static>) -> Lines {
-        let (sender, receiver) = mpsc::channel();
-        if let Some(pipe) = pipe {
-            thread::spawn(move || {
-                let lines = BufReader::new(pipe).split(b'\n').map_while(Result::ok);
-                for line in lines {
-                    // Nobody may be listening any more; the pipe is drained all the same.
-                    let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
-                }
-            });
-        }
-        Lines(receiver)
-    }
-
-    /// The next line; `None` at the end.
-    fn next(&self) -> Option<String> {
-        match self.0.recv_timeout(WAIT) {
-            Ok(line) => Some(line),
-            Err(mpsc::RecvTimeoutError::Disconnected) => None,
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("no line for {WAIT:?}"),
-        }
-    }
-
-    /// All lines up to the end.
-    fn rest(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.next()).collect()
-    }
+fn start(stage: &Stage, args: &[&str]) -> Server {
+    Server::spawn_heard(&mut stage.command(args)).unwrap()
 }
 
 /// One request, which must be answered.
@@ -332,13 +258,22 @@ fn a_wrong_command_line_is_refused() {
         (&["--workers="], "a number from 1"),
         (&["--workers", "99999999999999999999"], "a number from 1"),
     ];
+    let wrong_of_ch07: &[(&[&str], &str)] = &[
+        (&["--max-connections", "0"], "--max-connections 0: a number from 1 to"),
+        (&["--max-connections", "x"], "--max-connections x"),
+        (&["--header-timeout", "0"], "--header-timeout 0: it must be more than 0"),
+        (&["--idle-timeout", "0"], "--idle-timeout 0: it must be more than 0"),
+        (&["--root"], "'--root'"),
+        (&["--log=x"], "--log"),
+    ];
     let wrong_seconds = ["-1", "x", "", "NaN", "inf", "1e9", "1 s"];
     for stage in &STAGES {
         let workers: &[_] = if stage.has("--workers") { wrong_workers } else { &[] };
-        for (args, words) in wrong.iter().chain(workers) {
+        let more: &[_] = if stage.has("--root") { wrong_of_ch07 } else { &[] };
+        for (args, words) in wrong.iter().chain(workers).chain(more) {
             stage.refuses(args, words);
         }
-        for option in stage.options.iter().filter(|option| option.ends_with("-timeout")) {
+        for &option in stage.options.iter().filter(|option| option.ends_with("-timeout")) {
             for seconds in wrong_seconds {
                 stage.refuses(&[option, seconds], &format!("{option} {seconds}: a number of s"));
             }
@@ -392,7 +327,7 @@ fn a_wrong_address_is_refused_with_advice() {
 fn port_0_is_announced_as_the_real_one_and_stdout_says_no_more() {
     for stage in &STAGES {
         for args in [&["--port", "0"], &["--addr", "127.0.0.1:0"], &["--addr", "localhost:0"]] {
-            let server = Server::start(stage, args);
+            let server = start(stage, args);
             let address = server.address();
             assert_eq!(address.ip().to_string(), "127.0.0.1", "{}", stage.name);
             assert_ne!(address.port(), 0, "{}", stage.name);
@@ -410,7 +345,7 @@ fn the_port_wins_over_that_of_the_address() {
     let (address, port) = (taken.to_string(), taken.port().to_string());
     for stage in &STAGES {
         for args in [["--addr", &address, "--port", "0"], ["--port", "0", "--addr", &address]] {
-            let server = Server::start(stage, &args);
+            let server = start(stage, &args);
             assert_serves(server.address());
         }
         let tried = format!("bind to {taken}");
@@ -424,7 +359,7 @@ fn ipv6_is_served_where_the_machine_has_it() {
     for stage in &STAGES {
         match &own {
             Ok(_) => {
-                let server = Server::start(stage, &["--addr", "[::1]:0"]);
+                let server = start(stage, &["--addr", "[::1]:0"]);
                 let address = server.address();
                 assert!(address.is_ipv6(), "{address}");
                 assert_serves(address);
@@ -443,7 +378,7 @@ fn ipv6_is_served_where_the_machine_has_it() {
 fn a_busy_port_is_named_and_explained() {
     for stage in &STAGES {
         // Started twice, as a reader will: the first one is in the way.
-        let first = Server::start(stage, &["--port", "0"]);
+        let first = start(stage, &["--port", "0"]);
         let address = first.address();
         let port = address.port().to_string();
         let words = [
@@ -476,7 +411,7 @@ fn an_address_of_another_machine_is_named_and_explained() {
             }
             Ok(()) => {
                 println!("this machine binds {ADDRESS}: the servers must do so, too");
-                let server = Server::start(stage, &["--addr", ADDRESS]);
+                let server = start(stage, &["--addr", ADDRESS]);
                 assert_eq!(server.address().ip().to_string(), "192.0.2.1");
             }
         }
@@ -517,7 +452,7 @@ fn a_privileged_port_is_explained_to_who_may_not_have_it() {
             continue;
         }
         println!("this user may bind port {port}: {} must serve there", stage.name);
-        let server = Server::start(stage, &args);
+        let server = start(stage, &args);
         let address = server.address();
         assert_eq!(address.port(), port);
         assert_serves(address);
@@ -564,7 +499,7 @@ fn a_stdout_that_is_closed_is_no_error() {
     for stage in &STAGES {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", r#"exec "$@" >&-"#, "sh", stage.path, "--port", "0", "--trace=json"]);
-        let server = Server::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+        let server = Server::spawn_heard(&mut command).unwrap();
         let address = traced_address(&server.stderr);
         assert_serves(address);
         assert_serves(address);
@@ -599,7 +534,7 @@ fn a_stderr_that_nobody_reads_does_not_stop_a_server() {
 #[test]
 fn each_line_of_a_json_trace_is_an_object_and_the_first_is_the_header() {
     for stage in &STAGES {
-        let server = Server::start(stage, &["--port", "0", "--trace=json"]);
+        let server = start(stage, &["--port", "0", "--trace=json"]);
         let header = record(&server.stderr.next().unwrap());
         assert_eq!(header["trace"], 1);
         assert_eq!(header["clock"], "CLOCK_MONOTONIC");
@@ -655,7 +590,7 @@ fn a_failure_to_start_is_an_object_of_the_json_trace() {
 fn a_text_trace_goes_to_stderr_a_line_a_call() {
     for stage in &STAGES {
         for option in ["--trace", "--trace=text"] {
-            let server = Server::start(stage, &["--port", "0", option]);
+            let server = start(stage, &["--port", "0", option]);
             let address = server.address();
             assert_serves(address);
             let (stdout, stderr) = server.kill();
