@@ -134,11 +134,21 @@ pub fn wait_until_ended(pid: u32) -> io::Result<Usage> {
     })
 }
 
-/// Has the child start with the default reaction to SIGINT and SIGTERM and, if
-/// asked for, with few descriptors. (A shell without job control starts
-/// background programs with SIGINT ignored, and children inherit that.)
+/// How many descriptors a child does not inherit: bash keeps its own at 255 and
+/// below, and what the user of a shell opens has one digit or two.
+const INHERITABLE: i32 = 256;
+
+/// Has the child start with the default reaction to SIGINT and SIGTERM, with no
+/// descriptor but 0, 1 and 2 and, if asked for, with few allowed. (A shell without
+/// job control starts background programs with SIGINT ignored, and children inherit
+/// that; they also inherit what the shell has open, and then a run's descriptors
+/// would have other numbers under another shell.)
 pub fn prepare(command: &mut Command, descriptors: Option<u64>) {
     let prepare = move || {
+        for fd in 3..INHERITABLE {
+            // SAFETY: takes three ints. What is not open is EBADF, and as well.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
         for signal in [libc::SIGINT, libc::SIGTERM] {
             // SAFETY: SIG_DFL installs no code of ours.
             unsafe { libc::signal(signal, libc::SIG_DFL) };

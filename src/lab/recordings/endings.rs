@@ -82,7 +82,7 @@ pub(super) fn waits_for_room(play: &Play) -> Result<()> {
 /// A takes the last descriptor, and B connects.
 pub(super) fn runs_out(play: &Play) -> Result<()> {
     // As many as the server has open with one client; libkqueue keeps some for itself.
-    let few = if cfg!(feature = "libkqueue") { 15 } else { 6 };
+    let few = if cfg!(feature = "libkqueue") { 14 } else { 6 };
     let server = play.start_with(&[], Some(few))?;
     server.wait_until_asleep()?;
     let a = settle(play, &server, "A")?;
