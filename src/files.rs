@@ -163,7 +163,7 @@ fn why(error: io::Error) -> Missing {
 /// stands in a name, and no name has one.
 fn relative(path: &str) -> Option<PathBuf> {
     let path = path.strip_prefix('/')?;
-    let path = path.strip_suffix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(path);
     let mut relative = PathBuf::new();
     for segment in path.split('/').filter(|_| !path.is_empty()) {
         let name = percent_decode_str(segment).decode_utf8().ok()?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::http::{Method, Refusal, Request, Response};
+use crate::http::{Method, Refused, Request, Response};
 use crate::log;
 
 /// Counts, shared by all threads. None of them decides anything, so they need no
@@ -84,12 +84,19 @@ impl Report {
         }
     }
 
-    /// What a client sent was no request that is served.
-    pub fn refused(&self, peer: SocketAddr, refusal: Refusal) {
+    /// What a client sent was no request that is served. `since` is when somebody began
+    /// to look at it.
+    pub fn refused(&self, peer: SocketAddr, refused: &Refused, since: Instant) {
+        let us = since.elapsed().as_micros();
         self.requests.fetch_add(1, Ordering::Relaxed);
         if self.log {
+            let Refused { refusal, method, line } = refused;
+            let bytes = if *method == Method::Head { 0 } else { refusal.text.len() };
             let why = refusal.text.trim_end();
-            log::line(format_args!("{peer} \"-\" {} ({why})", refusal.status));
+            log::line(format_args!(
+                "{peer} \"{line}\" {} {bytes} bytes {us} us ({why})",
+                refusal.status
+            ));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::by_fd::ByFd;
 use crate::log;
 use crate::pool::Job;
 use crate::queue::Token;
-use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::sys::{self, Fd};
 
 /// What the table needs to know of a connection.
@@ -68,25 +68,16 @@ enum Place<T> {
 pub struct Table<T> {
     places: ByFd<Mutex<Place<T>>>,
     count: AtomicUsize,
-    draining: AtomicBool,
 }
 
 impl<T: Client> Table<T> {
     /// No connections.
     pub fn new() -> Table<T> {
-        let (count, draining) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Table { places: ByFd::new(), count, draining }
+        Table { places: ByFd::new(), count: AtomicUsize::new(0) }
     }
 
     // ANCHOR: park
-    /// Parks a new connection, also while draining: whether it has asked for
-    /// something, the next wait will tell.
-    #[track_caller]
-    pub fn admit(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>) -> bool {
-        self.place(client, arm, true)
-    }
-
-    /// Parks a connection, taken out before, and has the kernel watch it.
+    /// Parks a connection, new or taken out before, and has the kernel watch it.
     ///
     /// Once it is armed, main may be told of it and take it: so this is the last
     /// thing its owner does with it, and the lock is held *across* `arm`. (To
@@ -94,16 +85,10 @@ impl<T: Client> Table<T> {
     /// first and arm afterwards, without the lock, would let main close it in
     /// between, and `arm` would hit a stranger with the same number.)
     ///
-    /// A connection that cannot be parked is closed; returns whether it was
-    /// parked. That happens when the kernel will not watch it (which is logged),
-    /// or when the server is stopping and the connection is owed nothing.
+    /// A connection that the kernel will not watch is closed, and that is logged;
+    /// returns whether it was parked.
     #[track_caller]
     pub fn park(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>) -> bool {
-        self.place(client, arm, false)
-    }
-
-    #[track_caller]
-    fn place(&self, client: T, arm: impl FnOnce(&T) -> io::Result<()>, is_new: bool) -> bool {
         let Some(mut place) = self.lock(client.token().fd()) else {
             log::line(format_args!("client {}: too large a descriptor", client.socket()));
             sys::close(client.into_socket());
@@ -112,20 +97,14 @@ impl<T: Client> Table<T> {
         if matches!(*place, Place::Empty) {
             self.count.fetch_add(1, Ordering::SeqCst);
         }
-        let armed = match self.is_draining() && !is_new && !client.is_owed() {
-            true => Ok(false),
-            false => arm(&client).map(|()| true),
-        };
-        if let Ok(true) = armed {
-            *place = Place::Parked(client);
-            return true;
-        }
-        if let Err(error) = armed {
+        if let Err(error) = arm(&client) {
             log::failed(format_args!("client {}: watch", client.socket()), &error);
+            *place = Place::Empty;
+            self.gone(client);
+            return false;
         }
-        *place = Place::Empty;
-        self.gone(client);
-        false
+        *place = Place::Parked(client);
+        true
     }
 
     /// Takes a parked connection out; it is the caller's now. `None` if nobody
@@ -168,16 +147,6 @@ impl<T: Client> Table<T> {
     }
 
     // ANCHOR: drain
-    /// From now on nobody is parked who is owed nothing.
-    pub fn start_draining(&self) {
-        self.draining.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether [`Table::start_draining`] was called.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
-    }
-
     /// Takes out the parked connections that are owed nothing.
     pub fn take_idle(&self) -> Vec<T> {
         self.take_where(|client| !client.is_owed())

@@ -61,7 +61,7 @@ impl Server {
         sys::set_nonblocking(&socket).unwrap();
         let client = Connection::new(socket, peer, Limits::DEFAULT);
         let arm = |c: &Connection| self.queue.add(c.socket(), c.token(), Want::Read, Mode::Oneshot);
-        assert!(self.clients.admit(client, arm));
+        assert!(self.clients.park(client, arm));
         near
     }
 

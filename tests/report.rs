@@ -72,6 +72,42 @@ fn a_line_of_the_log_has_the_bytes_and_the_time_of_its_request() {
     }
 }
 
+/// What is known of a request that is refused stands in the same places.
+#[test]
+fn a_refusal_has_its_line_of_the_log_too() {
+    let server = Server::ch07(&["--log", "--header-timeout", "0.2"]);
+    let address = server.address();
+    let long = "a".repeat(9000);
+    let shown = format!("GET /{}...", &long[5..100]);
+    let cases: [(&str, &str, u16, &str); 7] = [
+        ("GET /a?b HTTP/1.1\r\n\r\n", "GET /a?b", 400, "a request needs exactly one Host"),
+        (&format!("GET /{long} HTTP/1.1\r\n"), &shown, 414, "the request line is too long"),
+        (
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n",
+            "POST /echo",
+            413,
+            "",
+        ),
+        ("HEAD / HTTP/3.0\r\nHost: x\r\n\r\n", "HEAD /", 505, ""),
+        ("\r\n \"\x01\r\n", r#" \"\x01"#, 400, ""),
+        ("\0\r\n", r"\x00", 400, ""),
+        ("GET /late HTTP/1.1\r\nHo", "GET /late", 408, "the request did not come in time"),
+    ];
+    for (bytes, request, status, why) in cases {
+        let mut client = Client::connect(address);
+        let local = client.stream.local_addr().unwrap();
+        client.send(bytes);
+        let answer = client.answer_to(if bytes.starts_with("HEAD") { "HEAD" } else { "GET" });
+        assert_eq!(answer.status, status, "{bytes:?}");
+        let start = format!("{local} \"{request}\" {status} {} bytes ", answer.body.len());
+        let line = server.stderr.next().unwrap();
+        let rest = line.strip_prefix(&start).unwrap_or_else(|| panic!("{line:?}, not {start:?}"));
+        let (us, because) = rest.split_once(" us (").unwrap_or_else(|| panic!("{line:?}"));
+        assert!(us.parse::<u64>().is_ok() && because.ends_with(')'), "{line:?}");
+        assert!(because.starts_with(why), "{line:?}");
+    }
+}
+
 #[test]
 fn the_counts_at_the_end_are_those_of_the_run() {
     let server = Server::ch07(&["--workers", "2"]);

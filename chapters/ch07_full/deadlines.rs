@@ -70,8 +70,8 @@ impl Server {
             };
             let Some(mut client) = self.clients.take_if(fd, is_due) else { continue };
             let next = client.time_is_up(self.stop.is_requested());
-            if let Some(refusal) = client.refused.take() {
-                self.report.refused(client.peer, refusal);
+            if let Some(refused) = client.refused.take() {
+                self.report.refused(client.peer, &refused, now);
             }
             match next {
                 Ok(Next::Read) => self.park_anew(client, Want::Read),

@@ -37,7 +37,6 @@ impl Server {
         let deadline = Instant::now() + timeout;
         let mut events = Events::with_capacity(EVENTS);
         let mut listener = Some(listener);
-        self.clients.start_draining();
         self.report.drain_begins();
         loop {
             // To close a listener is to reset who is still in its accept queue.

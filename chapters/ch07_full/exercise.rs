@@ -126,8 +126,6 @@ impl Server {
         // Step 3: for one event only. Step 5: and with a timer.
         let arm = |c: &Connection| self.queue.add(c.socket(), c.token(), Want::Read, Mode::Level);
         self.report.connected();
-        // Step 2: `park` turns away who is owed nothing while the server drains, and
-        // nobody has asked this one yet what it wants. What does the table have for it?
         self.clients.park(client, arm);
         Ok(())
     }
@@ -140,7 +138,7 @@ impl Server {
         // Step 3: what does the kernel still know about it?
         let arm = |c: &Connection| self.queue.add(c.socket(), c.token(), Want::Read, Mode::Level);
         self.clients.park(client, arm);
-        // Step 2: `park` may have closed it. Is somebody waiting for that?
+        // Step 2: main may sleep in its drain, and this one has just become idle.
     }
 
     /// A client is ready: takes it out of the table and out of the queue, to be left
@@ -204,8 +202,8 @@ fn turn(client: &mut Connection, report: &Report) -> io::Result<Next> {
         // last answer, and should say so.
         client.answer(response, head.method, head.keep_alive);
     }
-    if let Some(refusal) = client.refused.take() {
-        report.refused(peer, refusal);
+    if let Some(refused) = client.refused.take() {
+        report.refused(peer, &refused, clock);
     }
     let more = client.has_request();
     match client.send(TURN_BYTES)? {
@@ -300,8 +298,7 @@ mod drain {
     impl Server {
         /// Stops without losing an answer. Returns whether everybody could be accepted.
         ///
-        /// Step 2, at first: from now on the table parks nobody who is owed nothing.
-        /// Then, again and again:
+        /// Step 2: again and again,
         /// - accept who has connected, and close the listener when nobody is left;
         /// - hand over who has asked: its bytes are readable by now (`catch_up`);
         /// - close who is parked and owed nothing (`take_idle`, `dismiss`);

@@ -154,7 +154,7 @@ impl Server {
             self.queue.add(c.socket(), c.token(), Want::Read, Mode::Oneshot)
         };
         self.report.connected();
-        self.clients.admit(client, arm);
+        self.clients.park(client, arm);
         Ok(())
     }
 
@@ -162,8 +162,8 @@ impl Server {
     fn park(&self, mut client: Connection, want: Want) {
         client.rest(Instant::now());
         let arm = |c: &Connection| {
-            if self.set_timer(c) {
-                self.stop.wake(); // main sleeps for too long
+            if self.set_timer(c) || self.stop.is_requested() {
+                self.stop.wake(); // main sleeps for too long, or has to take leave of it
             }
             self.queue.rearm(c.socket(), c.token(), want)
         };
@@ -244,8 +244,8 @@ pub fn turn(
         let is_last = stop.is_requested() && !client.has_arrived(TURN_BYTES)?;
         client.answer(response, head.method, head.keep_alive && !is_last);
     }
-    if let Some(refusal) = client.refused.take() {
-        report.refused(peer, refusal);
+    if let Some(refused) = client.refused.take() {
+        report.refused(peer, &refused, clock);
     }
     let more = client.has_request();
     match client.send(TURN_BYTES)? {

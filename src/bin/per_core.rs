@@ -92,7 +92,7 @@ impl Core {
                 Ok((socket, peer)) => {
                     let _ = sys::set_no_delay(&socket);
                     let client = Connection::new(socket, peer, Limits::DEFAULT);
-                    self.clients.admit(client, |c| self.watch(c, Want::Read));
+                    self.clients.park(client, |c| self.watch(c, Want::Read));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {

@@ -29,6 +29,7 @@ const COPIED: usize = 4 * 1024;
 /// request, percent-encoded.
 const ANSWER_HEAD: usize = 32 * 1024;
 
+// ANCHOR: most_memory
 /// The most memory that the buffers of one connection ever hold, in bytes, if a
 /// turn reads `turn` bytes at most.
 ///
@@ -43,6 +44,7 @@ pub fn most_memory(limits: &Limits, turn: usize) -> usize {
     let output = WRITE_SIZE + ANSWER_HEAD + limits.body;
     2 * (input + output)
 }
+// ANCHOR_END: most_memory
 
 /// Bytes read.
 #[derive(Debug, Default)]
@@ -150,12 +152,14 @@ impl Input {
         self.head = Some(Err(refusal));
     }
 
-    /// The oldest request, if [`Input::has_request`], or why it is none.
-    pub(super) fn take_request(&mut self) -> Option<Result<Request<'_>, Refusal>> {
-        let head = match self.head.take()? {
-            Ok(head) => head,
-            Err(refusal) => return Some(Err(refusal)),
-        };
+    /// Why the oldest bytes are no request, if [`Input::has_request`] says so for that.
+    pub(super) fn take_refusal(&mut self) -> Option<Refusal> {
+        self.head.take_if(|head| head.is_err())?.err()
+    }
+
+    /// The oldest request, if [`Input::has_request`] and there is no refusal to take.
+    pub(super) fn take_request(&mut self) -> Option<Request<'_>> {
+        let head = self.head.take()?.ok()?;
         let length = match head.body {
             Framing::Length(length) => length,
             Framing::Chunked => std::mem::take(&mut self.chunks).content,
@@ -166,7 +170,7 @@ impl Input {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-        Some(Ok(Request::new(head, &self.room[request.0], &self.room[request.1])))
+        Some(Request::new(head, &self.room[request.0], &self.room[request.1]))
     }
 
     /// After a turn: gives back what was lent, and keeps what is left over.

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::http::{Limits, Method, Refusal, Request, Response};
+use crate::http::{Limits, Method, Refused, Request, Response};
 use crate::queue::Token;
 use crate::sys::{self, Fd};
 use crate::table::Client;
@@ -37,7 +37,7 @@ pub struct Connection {
     /// The client asked for a close after the answer to its last request.
     wishes_to_close: bool,
     /// A refusal has been answered; for who keeps a log.
-    pub refused: Option<Refusal>,
+    pub refused: Option<Box<Refused>>,
     waits: Waits,
     /// Since when it has been waiting so.
     since: Instant,
@@ -217,21 +217,19 @@ impl Connection {
             return None;
         }
         self.progress = true;
-        let n = self.input.bytes().len().min(self.limits.line);
-        let if_refused = Method::of_beginning(&self.input.bytes()[..n]);
-        match self.input.take_request()? {
-            Ok(request) => {
-                self.wishes_to_close = !request.head.keep_alive;
-                Some(request)
-            }
-            Err(refusal) => {
-                self.refused = Some(refusal);
-                self.wishes_to_close = false;
-                self.state = State::Closing;
-                self.output.answer(refusal.response(), if_refused, false);
-                None
-            }
+        if let Some(refusal) = self.input.take_refusal() {
+            // As much as decides, in whatever pieces it came.
+            let n = self.input.bytes().len().min(self.limits.line);
+            let refused = Refused::new(refusal, &self.input.bytes()[..n]);
+            self.wishes_to_close = false;
+            self.state = State::Closing;
+            self.output.answer(refusal.response(), refused.method, false);
+            self.refused = Some(Box::new(refused));
+            return None;
         }
+        let request = self.input.take_request()?;
+        self.wishes_to_close = !request.head.keep_alive;
+        Some(request)
     }
     // ANCHOR_END: next_request
 

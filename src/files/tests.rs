@@ -109,6 +109,7 @@ fn no_path_leaves_the_folder() {
         "/..%2foutside/secret.txt",
         "/%252e%252e/outside/secret.txt",
         "/..%5coutside",
+        "//",
         "//ten.txt",
         "/sub//index.html",
         "//etc/passwd",

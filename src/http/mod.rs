@@ -8,11 +8,13 @@ mod chunked;
 mod date;
 pub mod demo;
 mod head;
+mod refused;
 mod response;
 mod rules;
 
 pub use chunked::{Chunks, Decoded};
 pub use head::{Framing, Head, Limits, Parsed, Refusal, Request};
+pub use refused::Refused;
 pub use response::{Body, Method, Response, pattern};
 
 // ANCHOR: answer_once

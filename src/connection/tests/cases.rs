@@ -197,3 +197,9 @@ fn to_hang_up_on_who_has_gone_is_to_close() {
     let mut connection = Connection::new(socket, peer, Limits::DEFAULT);
     assert_eq!(connection.hang_up(), Next::Close);
 }
+
+/// As section 7.5 of the book says.
+#[test]
+fn the_memory_of_one_connection_has_the_bound_that_the_book_names() {
+    assert_eq!(most_memory(&Limits::DEFAULT, 256 * 1024), 4896 * 1024);
+}

@@ -235,7 +235,7 @@ impl<'a> Crowd<'a> {
             return Ok(());
         }
         self.next_look = now + Duration::from_secs(1);
-        let forgotten = self.guests.values().find(|g| now - g.active > PATIENCE);
+        let forgotten = self.guests.values().find(|g| now - g.active.max(g.heard) > PATIENCE);
         match forgotten {
             Some(guest) => trouble(format!("{:?} waits for {PATIENCE:?}", guest.kind)),
             None => Ok(()),

@@ -71,6 +71,8 @@ pub(super) struct Guest {
     /// When it got its last answer, or connected. What it sends puts none of the
     /// server's deadlines off.
     pub active: Instant,
+    /// When any byte came, or it connected.
+    pub heard: Instant,
     /// When each answer was asked for and had come.
     pub waits: Vec<(Instant, Instant)>,
     pub answers: usize,
@@ -101,6 +103,7 @@ impl Guest {
             until: None,
             asked: now,
             active: now,
+            heard: now,
             waits: Vec::new(),
             answers: 0,
         })
@@ -260,6 +263,7 @@ impl Guest {
         let mut room = [0; READ];
         let n = sys::read(&self.socket, &mut room[..most])?;
         self.received.extend_from_slice(&room[..n]);
+        self.heard = Instant::now();
         Ok(n)
     }
 }

@@ -166,7 +166,8 @@ impl Scripts {
             }
             Kind::NotReading => {
                 acts.push_back(Act::Send(get(&format!("/_demo/big?bytes={HUGE}"))));
-                acts.push_back(Act::Pause(IDLE_TIMEOUT + HEADER_TIMEOUT));
+                // It is given up when a second look finds that it has taken no more.
+                acts.push_back(Act::Pause(3 * IDLE_TIMEOUT));
                 acts.push_back(Act::CutOff);
             }
             Kind::Garbage => {

@@ -62,7 +62,8 @@ fn in_the_accept_queue(attempt: &Attempt) -> Part {
         return case.part(
             "the server does not end",
             "Somebody is left, or main thinks so. Who is parked and owed nothing is \
-             closed in each turn of the drain; and who closes a client wakes main.",
+             closed in each turn of the drain; and who parks or closes a client then \
+             wakes main.",
             last_lines(&records),
         );
     };
@@ -72,9 +73,9 @@ fn in_the_accept_queue(attempt: &Attempt) -> Part {
         (5, 5, _) => strange_end(case, &usage, &records).map(Some),
         (5, _, _) => case.part(
             format!("all five were accepted, and {} closed without an answer", who(5 - answered)),
-            "Whether a new client has asked for something, nobody has looked yet. While \
-             the table drains, `park` closes who is owed nothing; `admit` is for those \
-             who are new. Then the next wait, with a limit of zero, says who has asked.",
+            "Whether a new client has asked for something, nobody has looked yet. A wait \
+             with a limit of zero says it (`catch_up`): after the last accept, and before \
+             those who are owed nothing are closed.",
             accepted.last().map_or(Vec::new(), |fd| lines(&records, about(*fd))),
         ),
         (n, ..) => case.part(

@@ -215,8 +215,8 @@ fn stop_while_slow(attempt: &Attempt) -> Part {
     case.part(
         "A has its answer, and the server does not end",
         "A worker has parked A, main was not told, and would sleep until the drain's deadline. \
-         Since step 2 the drain begins with `clients.start_draining()`: from then on `park` \
-         closes who is owed nothing, and who closes a client wakes main.",
+         Who parks a client while the server stops wakes main, as who closes one does \
+         (`stop.wake`): in its next turn main takes leave of it.",
         lines(&records, |r| r.seq > mark && about(fd)(r)),
     )
 }
