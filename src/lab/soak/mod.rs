@@ -204,6 +204,8 @@ fn ended(server: Plain, crowd: &Crowd<'_>) -> Result<()> {
             None => Ok(()),
             Some(what) => trouble(format!("it says that nothing was cut off, but {what}")),
         },
+        // Who took nothing for so long is nobody whom the stop cuts off.
+        Some(0) if out_of_time(&last).is_some_and(|said| said >= in_a_sip) => Ok(()),
         // At the deadline: those who took their time, and no more than it says.
         Some(3) => match cut_off(&last) {
             Some(said) if said >= in_a_sip => Ok(()),
@@ -211,6 +213,14 @@ fn ended(server: Plain, crowd: &Crowd<'_>) -> Result<()> {
         },
         _ => trouble(format!("it ended with {status}: {last:?}")),
     }
+}
+
+/// N of `stopped; N clients had run out of time before`.
+fn out_of_time(line: &str) -> Option<usize> {
+    line.strip_prefix("stopped; ")?
+        .strip_suffix(" clients had run out of time before")?
+        .parse()
+        .ok()
 }
 
 /// `stopped at the drain deadline; 12 connections were cut off`.
