@@ -50,7 +50,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
                 if cfg!(target_os = "linux") { 1 } else { 2 },
                 "The byte is still there",
             ),
-            wrong("park-the-last", 2, "`admit` is for those who are new"),
+            wrong("parks-in-silence", 4, "Who parks a client while the server stops wakes main"),
             wrong("last-answer", 2, "A got 1 of its two answers"),
             wrong("wakes-first", 2, "main was woken first, and A was closed after that"),
             wrong("limit-of-zero", 2, "nobody had called main"),
