@@ -167,12 +167,24 @@ fn quick_reader(attempt: &Attempt) -> Part {
 
 /// A client whose answer was made before the stop, and sent to its end after it.
 fn stop_while_slow(attempt: &Attempt) -> Part {
-    const BYTES: usize = 3_000_000;
+    let case = Case {
+        did: "A asked for 3 MB and did not read; SIGTERM was sent; then A read",
+        expected: "A gets its answer whole, and the server ends: A is owed nothing more",
+        page: "ch07-2.html#the-code",
+    };
+    if let Some(verdict) = stopped_while_slow(attempt, case, false)? {
+        return Ok(Some(verdict));
+    }
     let case = Case {
         did: "A asked for 3 MB and did not read, and then for 7 bytes; SIGTERM was sent; then A read",
         expected: "A gets both answers whole, and the server ends: A is owed nothing more",
-        page: "ch07-2.html#the-code",
+        ..case
     };
+    stopped_while_slow(attempt, case, true)
+}
+
+fn stopped_while_slow(attempt: &Attempt, case: Case, asks_again: bool) -> Part {
+    const BYTES: usize = 3_000_000;
     let mut server = attempt.play().start(&patient(&[]))?;
     settled(&server, 2)?;
     let mut a = attempt.play().connect_small("A", &server)?;
@@ -181,7 +193,9 @@ fn stop_while_slow(attempt: &Attempt) -> Part {
     server.wait_record("A to wait for room", 0, |r| {
         r.fd == Some(fd) && r.want.as_deref() == Some("write")
     })?;
-    a.get("/big?bytes=7")?;
+    if asks_again {
+        a.get("/big?bytes=7")?;
+    }
     let mark = server.mark();
     server.signal(libc::SIGTERM)?;
     server.wait_record("the listener to be closed", mark, |r| {
@@ -190,7 +204,8 @@ fn stop_while_slow(attempt: &Attempt) -> Part {
     if let Some(verdict) = reads_it_all(&server, &mut a, BYTES, case)? {
         return Ok(Some(verdict));
     }
-    if !matches!(came(&server, &mut a)?, Came::Answer(answer) if answer.body.len() == 7) {
+    let is_second = |came| matches!(came, Came::Answer(answer) if answer.body.len() == 7);
+    if asks_again && !is_second(came(&server, &mut a)?) {
         return case.part(
             "A got the long answer, and none to its second request, which had arrived before the \
              stop",
