@@ -75,7 +75,8 @@ struct Server {
     clients: Table<Connection>,
     /// The clients that wait for a worker. Step 6: a `Handoff`.
     jobs: Jobs<Connection>,
-    // Step 5: `timers: Timers`, `patience: Patience`, `max_connections: usize`, and
+    // Step 5: `timers: Timers`, `patience: Patience`, `max_connections: usize`,
+    // `errors: log::Repeated`, which says the same only so often, and
     // `wants_room: AtomicBool`, which says: the listener is paused until some client
     // has left.
     // Step 7: `site: Site`.

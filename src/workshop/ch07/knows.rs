@@ -39,9 +39,11 @@ const NOT_TOLD: &str = "The timer is set, and nobody has told main, which went t
                         wake it (`stop.wake`).";
 
 const NO_TIMER: &str = "Main does not know of this deadline: no timer was set for this client when \
-                        it was parked, or the wait does not ask `timers.patience()`. An entry is \
-                        forgotten when it is due while a worker has the client; so whoever parks \
-                        a client sets its timer anew, under the lock of its place: in `arm`.";
+                        it was parked, or one for a wrong time (`client.rest(Instant::now())` \
+                        comes before `set_timer`), or nobody told main (`set_timer` says whether \
+                        it has to be woken), or the wait does not ask `timers.patience()`. An entry \
+                        is forgotten when it is due while a worker has the client; so whoever \
+                        parks a client sets its timer anew, under the lock of its place: in `arm`.";
 
 const NO_TIMER_FOR_THE_NEW: &str = "No timer was set for this client when it was accepted. Who \
                                     connects and never says a word is late, too, and no worker \

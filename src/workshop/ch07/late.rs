@@ -2,7 +2,9 @@
 
 use super::knows::{Who, main_knows, parked};
 use super::limits::listener;
-use super::look::{Came, LONG, about, came, found_or_rests, in_handler, last_lines, lines};
+use super::look::{
+    Came, LONG, about, came, found_or_rests, in_handler, last_lines, lines, wake_ends,
+};
 use super::{Case, EARLIER, Part, first, limits};
 use crate::lab::{Client, End, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
@@ -233,14 +235,22 @@ pub(super) fn too_many(attempt: &Attempt) -> Part {
     match came(&server, &mut c)? {
         Came::Answer(answer) if answer.status == 200 => {}
         _ => {
-            let trace = lines(&server.records(), |r| r.seq > mark);
-            return case.part(
-                "A has gone, and C waits for ever",
+            let records = server.records();
+            let ends = wake_ends(&records);
+            let is_wake_up = |r: &Record| {
+                r.seq > mark && r.is_call("write") && r.fd.is_some_and(|fd| ends.contains(&fd))
+            };
+            let mistake = if records.iter().any(is_wake_up) {
+                "Main was woken, and left the listener paused: it ends the pause when \
+                 `wants_room` is not set any more. Who wakes main for room takes the flag back: \
+                 `swap(false)`."
+            } else {
                 "The listener is paused until it is told, and nobody has told main that \
                  there is room. Whoever closes a client looks whether somebody waits for \
-                 that (`wants_room`), and wakes main, after the close.",
-                trace,
-            );
+                 that (`wants_room`), and wakes main, after the close."
+            };
+            let trace = lines(&records, |r| r.seq > mark);
+            return case.part("A has gone, and C waits for ever", mistake, trace);
         }
     }
     found_or_rests(&server, "rest", |_| None::<()>)?;

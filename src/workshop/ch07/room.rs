@@ -83,6 +83,7 @@ pub(super) fn reads_it_all(server: &Server, a: &mut Client, bytes: usize, case: 
     match came(server, a)? {
         Came::Answer(answer) if answer.body.len() == bytes => Ok(None),
         came => {
+            let is_end = matches!(came, Came::End(..));
             let seen = match came {
                 Came::Answer(answer) => format!("it got an answer of {} bytes", answer.body.len()),
                 Came::End(got) => format!("it got {got} bytes, and then the end"),
@@ -91,7 +92,21 @@ pub(super) fn reads_it_all(server: &Server, a: &mut Client, bytes: usize, case: 
             let mistake = "Each turn sends what there is room for, and ends with the client \
                            armed for writing until everything is sent.";
             let records = server.records();
-            let mistake = if holds(&records) { NOBODY_CALLS } else { mistake };
+            let of_listener = |r: &Record| r.role.as_deref() == Some("listener");
+            let stops = records.iter().any(|r| r.is_call("close") && of_listener(r));
+            let written: i64 =
+                records.iter().filter(|r| r.did("write", fd)).filter_map(|r| r.ret).sum();
+            let (seen, mistake) = match is_end && stops && written > bytes as i64 {
+                true => (
+                    format!("all of the answer was written, and {seen}"),
+                    "To close a connection whose receive buffer holds something is to reset it, and \
+                     a reset takes from A what it has not read yet. When all is sent and a stop was \
+                     asked for, `turn` looks once more whether a request has come (`has_arrived`); \
+                     then there is one more turn.",
+                ),
+                false if holds(&records) => (seen, NOBODY_CALLS),
+                false => (seen, mistake),
+            };
             case.part(seen, mistake, lines(&records, about(fd)))
         }
     }
