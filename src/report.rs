@@ -16,6 +16,7 @@ pub struct Report {
     log: bool,
     connections: AtomicU64,
     requests: AtomicU64,
+    /// [`u64::MAX`] before it begins.
     before_drain: AtomicU64,
     cut: AtomicU64,
     wake_ups: AtomicU64,
@@ -26,7 +27,7 @@ pub struct Report {
 impl Report {
     /// All zero. With `log`, each request gets a line on stderr.
     pub fn new(log: bool) -> Report {
-        Report { log, ..Report::default() }
+        Report { log, before_drain: AtomicU64::new(u64::MAX), ..Report::default() }
     }
 
     /// From now on what is answered counts as drained, too.
@@ -110,7 +111,7 @@ impl fmt::Display for Report {
             "served {} requests, {} of them in the drain, on {} connections; \
              main woke up {} times, {} for nothing; the longest handler took {:?}",
             count(&self.requests),
-            count(&self.requests) - count(&self.before_drain),
+            count(&self.requests).saturating_sub(count(&self.before_drain)),
             count(&self.connections),
             count(&self.wake_ups),
             count(&self.for_nothing),

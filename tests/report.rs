@@ -3,8 +3,9 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use common::http::{Refusal, Refused};
 use common::report::Report;
 use support::Server;
 use support::client::Client;
@@ -146,6 +147,18 @@ fn wake_ups_are_counted_one_by_one() {
         report.woken(for_nothing);
     }
     assert_eq!(shown(&report), ("5".into(), "3".into()));
+}
+
+#[test]
+fn what_is_answered_before_the_drain_is_not_counted_in_it() {
+    let report = Report::new(false);
+    let refused = Refused::new(Refusal::new(400, "no\n"), b"?");
+    let answer = || report.refused(([127, 0, 0, 1], 1).into(), &refused, Instant::now());
+    answer();
+    assert!(report.to_string().starts_with("served 1 requests, 0 of them in the drain"));
+    report.drain_begins();
+    answer();
+    assert!(report.to_string().starts_with("served 2 requests, 1 of them in the drain"));
 }
 
 /// An error that comes again and again is said once a second at most, and with how

@@ -128,7 +128,9 @@ fn columns(page: &mut Page, mine: &[String], theirs: &[String], same: usize) {
             true => (">>", Tone::Bad),
             false => ("  ", if n < same { Tone::Plain } else { Tone::Dim }),
         };
-        match side_by_side {
+        // What makes the difference may be in the middle that is left out.
+        let shows = n != same || cut(&mine, room) != cut(&theirs, room);
+        match side_by_side && shows {
             true => {
                 let mine = cut(&mine, room);
                 page.toned(tone, &format!("{mark} {mine:<room$} | {}", cut(&theirs, room)));
