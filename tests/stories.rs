@@ -8,6 +8,7 @@
 use std::fs;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::lab::{Play, Stage, story};
 
@@ -98,4 +99,21 @@ fn the_kqueue_stories_are_not_older_than_the_sources() {
          libkqueue (or on macOS or a BSD, without the feature), run:\n\
          INSTA_UPDATE=always STAMP_KQUEUE_STORIES=1 cargo test --features libkqueue --test stories"
     );
+}
+
+/// A program inherits what its shell has open: the lab leaves that behind.
+#[test]
+fn what_a_shell_has_open_changes_no_number() {
+    let accepts = |first: &str| {
+        let script = format!("{first} exec \"$0\" run hello --stage ch03 --trace");
+        let mut sh = Command::new("sh");
+        // The server is there: it need not be built.
+        sh.args(["-c", &script, env!("CARGO_BIN_EXE_lab")]).env("CARGO", "true");
+        let output = sh.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let accept = said.lines().find(|line| line.contains("] accept(")).map(str::to_string);
+        accept.and_then(|line| Some(line.split_once(" (127.0.0.1:")?.0.to_string())).unwrap()
+    };
+    assert_eq!(accepts("exec 5</dev/null 7</dev/null 9</dev/null;"), accepts(""));
 }

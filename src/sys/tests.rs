@@ -94,25 +94,3 @@ fn what_is_done_with_a_client_that_has_gone_fails_and_never_says_wait() {
         assert_eq!(said, ["", "ENOTCONN", "ECONNRESET", "EPIPE"]);
     }
 }
-
-// FreeBSD shows only 0, 1 and 2 in /dev/fd unless fdescfs(5) is mounted there.
-#[cfg(not(any(target_os = "freebsd", target_os = "dragonfly")))]
-#[test]
-fn a_prepared_child_inherits_no_descriptor_but_three() {
-    use std::os::fd::AsRawFd;
-    let null = std::fs::File::open("/dev/null").unwrap();
-    // SAFETY: takes three ints; unlike what std opens, this copy is inherited.
-    let copy = check(unsafe { libc::fcntl(null.as_raw_fd(), libc::F_DUPFD, 3) }).unwrap();
-    let has_it = |is_prepared: bool| {
-        let mut sh = std::process::Command::new("sh");
-        sh.args(["-c", &format!(": </dev/fd/{copy}")]).stderr(std::process::Stdio::null());
-        if is_prepared {
-            prepare(&mut sh, None);
-        }
-        sh.status().unwrap().success()
-    };
-    assert!(has_it(false), "an ordinary child has it");
-    assert!(!has_it(true), "a prepared child has not");
-    // SAFETY: nobody else knows of this number.
-    unsafe { libc::close(copy) };
-}
