@@ -247,7 +247,12 @@ fn no_target_gets_out_of_its_line_of_the_log() {
     assert!(said.iter().all(|line| line.bytes().all(|b| (b' '..0x7f).contains(&b))), "{said:?}");
     let refused = [r"/\x1b[31m", r"/\xc2\x9b31m", r"/\xe2\x80\xae", r"/a\tb"];
     for (line, target) in said[5..].iter().zip(refused) {
-        assert!(line.contains(&format!(" \"GET {target}\" 400 ")), "{target}: {line:?}");
+        // A read may be short, and less may have come when it was refused.
+        let shown = line.split('"').nth(1).unwrap();
+        let all = format!("GET {target}");
+        let is_right =
+            if cfg!(feature = "short-io") { all.starts_with(shown) } else { all == shown };
+        assert!(is_right && line.contains("\" 400 "), "{target}: {line:?}");
     }
 }
 

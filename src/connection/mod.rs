@@ -218,7 +218,7 @@ impl Connection {
         }
         self.progress = true;
         if let Some(refusal) = self.input.take_refusal() {
-            // As much as decides, in whatever pieces it came.
+            // What is answered must not depend on the pieces in which it came.
             let n = self.input.bytes().len().min(self.limits.line);
             let refused = Refused::new(refusal, &self.input.bytes()[..n]);
             self.wishes_to_close = false;
