@@ -159,7 +159,7 @@ impl Server {
     fn park(&self, mut client: Connection, want: Want) {
         client.rest(Instant::now());
         let arm = |c: &Connection| {
-            if self.set_timer(c) || self.stop.is_requested() {
+            if self.set_timer(c) || (self.stop.is_requested() && !c.is_owed()) {
                 self.stop.wake(); // main sleeps for too long, or has to take leave of it
             }
             self.queue.rearm(c.socket(), c.token(), want)
