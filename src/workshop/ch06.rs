@@ -3,8 +3,10 @@
 mod build;
 mod edge;
 mod hunts;
+mod left;
 mod long;
 mod many;
+mod odd;
 
 use super::{Attempt, Demo, Exercise, Expect, Finding, Kind, Of, Outcome, Step, Wrong};
 use crate::lab::client::request;
@@ -37,12 +39,18 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "keep-forever", step: 2, says: "is_finished" },
             Wrong { slug: "ignores-close", step: 2, says: "keep_alive" },
             Wrong { slug: "answer-per-read", step: 2, says: "is not complete" },
+            Wrong { slug: "refusal-unsent", step: 2, says: "has answered by itself" },
+            Wrong { slug: "body-for-head", step: 2, says: "bytes behind the head" },
             Wrong { slug: "one-request", step: 3, says: "1 of the 10" },
             Wrong { slug: "park-again", step: 4, says: "our own buffer" },
             Wrong { slug: "unbounded", step: 4, says: "would keep the worker" },
             Wrong { slug: "no-bound-no-again", step: 4, says: "has no bound" },
             Wrong { slug: "send-once", step: 4, says: "100000 bytes" },
+            Wrong { slug: "count-for-left", step: 4, says: "of 3 answers" },
+            Wrong { slug: "more-is-read", step: 4, says: "wants another turn" },
+            Wrong { slug: "finished-unsent", step: 4, says: "only if everything is sent" },
             Wrong { slug: "full-again", step: 4, says: "asks a full send buffer" },
+            Wrong { slug: "full-forgotten", step: 4, says: "nobody waits for room" },
             Wrong { slug: "end-first", step: 4, says: "100 requests, and ends its side" },
         ],
     },
@@ -111,7 +119,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
         steps: &[
             Step { title: "added once", check: edge::added_once },
             Step { title: "news while a worker has it", check: edge::news },
-            Step { title: "nothing left unread", check: edge::second_look },
+            Step { title: "nothing left unread", check: left::nothing_left },
             Step { title: "many clients at once", check: edge::many },
         ],
         start: Expect { step: 1, says: "times and deleted" },
@@ -119,7 +127,12 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "level", step: 1, says: "Mode::Edge" },
             Wrong { slug: "lost-news", step: 2, says: "is lost" },
             Wrong { slug: "two-owners", step: 2, says: "a second worker" },
+            Wrong { slug: "always-another-turn", step: 1, says: "one turn after another" },
             Wrong { slug: "no-second-look", step: 3, says: "did not read" },
+            Wrong { slug: "request-left-only", step: 3, says: "a turn begins with output" },
+            Wrong { slug: "bounded-read", step: 3, says: "stopped before EAGAIN" },
+            Wrong { slug: "no-delete", step: 4, says: "still watched it" },
+            Wrong { slug: "error-lets-go", step: 4, says: "stays open" },
         ],
     },
 ];

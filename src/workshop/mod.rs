@@ -20,6 +20,7 @@ mod ch07;
 mod finding;
 mod inject;
 pub mod judge;
+mod parting;
 pub mod pristine;
 pub mod progress;
 mod scarce;
