@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Exercise, Verdict};
 use crate::lab::client::Poll;
-use crate::lab::rest::{NAPS, Naps, Rest};
+use crate::lab::rest::{BURNS, Burns, NAPS, Naps, Rest};
 use crate::lab::scenarios::{Scenario, Seen};
 use crate::lab::server::show_record;
 use crate::lab::{
@@ -102,7 +102,8 @@ impl Attempt {
     /// # Errors
     /// Neither within [`PATIENCE`].
     pub fn answer_or_rest(&self, server: &Server, client: &mut Client) -> Result<Outcome> {
-        let (mut look, mut naps) = (Look::after(server.mark()), Naps::default());
+        let mut look = Look::after(server.mark());
+        let (mut naps, mut burns) = <(Naps, Burns)>::default();
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
             match client.poll_answer()? {
@@ -121,6 +122,9 @@ impl Attempt {
             }
             if naps.look(server.pid(), &records) {
                 return trouble(format!("{} waits, and the server {NAPS}", client.name()));
+            }
+            if burns.look(server.pid(), &records) {
+                return trouble(format!("{} waits, and the server {BURNS}", client.name()));
             }
         }
         let last: Vec<String> = last(&server.records()).iter().map(show).collect();

@@ -4,6 +4,7 @@ mod again;
 mod build;
 mod hunts;
 mod loops;
+mod rude;
 mod storm;
 
 use std::path::PathBuf;
@@ -93,6 +94,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "match", step: 1, says: "only when A's handler had ended" },
             Wrong { slug: "guard", step: 1, says: "only when A's handler had ended" },
             Wrong { slug: "polling", step: 3, says: "gave up the processor" },
+            Wrong { slug: "busy", step: 3, says: "kept a processor busy" },
         ],
     },
     Exercise {
@@ -109,7 +111,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             look: "how it should be: three clients reset, and the next one is answered",
         },
         steps: &[
-            Step { title: "as many workers in the evening", check: hunts::slower },
+            Step { title: "as many workers in the evening", check: rude::slower },
             Step { title: "clients come and go", check: hunts::churn },
         ],
         start: Expect { step: 1, says: "no worker is left" },
@@ -117,6 +119,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "skip", step: 1, says: "was dropped" },
             Wrong { slug: "restart", step: 1, says: "was dropped" },
             Wrong { slug: "read-only", step: 1, says: "no worker is left" },
+            Wrong { slug: "reset-only", step: 1, says: "no worker is left" },
         ],
     },
     Exercise {
@@ -142,6 +145,8 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "plain-open", step: 1, says: "SO_REUSEPORT" },
             Wrong { slug: "own-ports", step: 1, says: "different ports" },
             Wrong { slug: "one-queue", step: 2, says: "share an event queue" },
+            Wrong { slug: "no-pause", step: 3, says: "without a pause" },
+            Wrong { slug: "close-at-eagain", step: 3, says: "the first read says EAGAIN" },
         ],
     },
 ];
