@@ -53,9 +53,9 @@ pub(super) const EXERCISES: &[Exercise] = &[
         minutes: 20,
         page: PAGE,
         demo: Demo {
-            of: Of::Stage(Stage::Ch05),
+            of: Of::YoursFailing,
             scenario: "all-busy",
-            look: "how it should be: C comes while both workers are busy, and is answered",
+            look: "somebody waits, and everybody sleeps: who stands in the queue, and since when?",
         },
         steps: &[
             Step { title: "who comes while all are busy is answered", check: hunts::rush },
@@ -80,9 +80,9 @@ pub(super) const EXERCISES: &[Exercise] = &[
         minutes: 20,
         page: PAGE,
         demo: Demo {
-            of: Of::Stage(Stage::Ch05),
+            of: Of::YoursFailing,
             scenario: "slow-handler",
-            look: "how it should be: the second worker answers B while A's handler sleeps",
+            look: "the second worker has nothing to do while A's handler sleeps, and B waits",
         },
         steps: &[
             Step { title: "a free worker takes what there is", check: hunts::in_line },

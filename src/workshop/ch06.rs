@@ -76,6 +76,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "again", step: 1, says: "a second time" },
             Wrong { slug: "first-only", step: 2, says: "our own buffer" },
             Wrong { slug: "stays-open", step: 2, says: "stays open" },
+            Wrong { slug: "keeps-all", step: 2, says: "has grown by" },
         ],
     },
     Exercise {
@@ -112,9 +113,10 @@ pub(super) const EXERCISES: &[Exercise] = &[
         minutes: 90,
         page: PAGE,
         demo: Demo {
-            of: Of::Stage(Stage::Ch03),
-            scenario: "burst",
-            look: "level-triggered: 100 trips. With `--broken edge` the same code strands 99",
+            of: Of::Stage(Stage::Ch06),
+            scenario: "hundred-requests",
+            look: "all are answered, and each costs two calls to the event queue that are to go: a \
+                   delete and an add (see them call by call)",
         },
         steps: &[
             Step { title: "added once", check: edge::added_once },

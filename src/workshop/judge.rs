@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::attempt::{capital, show};
+use super::attempt::show;
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
 use crate::lab::rest::{BURNS, NAPS};
@@ -127,7 +127,7 @@ fn plain_words(attempt: &Attempt, finding: &mut Finding) {
 /// the records that it adds.
 pub fn in_plain_words(trouble: &str) -> String {
     match waited(trouble) {
-        Some((what, state)) => format!("{} did not come: {state}.", capital(what)),
+        Some((what, state)) => format!("The lab waited for {what}, in vain: {state}."),
         None => match first_line(trouble).split_once(DID_NOT_START) {
             Some((_, why)) => format!("It did not start: {}.", before_header(why)),
             None => first_line(trouble).trim_end_matches(':').to_string(),

@@ -78,7 +78,8 @@ pub(super) fn bounded(attempt: &Attempt) -> Result<Verdict> {
                 let seen = format!("{} answers, then {}", n - 1, finding.seen);
                 let turns = server.records().iter().filter(took).count();
                 if n - 1 > TURN * turns {
-                    let seen = format!("{seen}; in {turns} turns");
+                    let s = if turns == 1 { "" } else { "s" };
+                    let seen = format!("{seen}; in {turns} turn{s}");
                     return failed(
                         Finding { seen, ..*finding }
                             .usually(
