@@ -2,7 +2,7 @@
 
 use super::super::{Attempt, Finding, Verdict, failed, passed};
 use super::hunts::list_and_end;
-use super::{answer, long, requests};
+use super::{answer, long, requests, unless_full};
 use crate::lab::{Record, Result};
 
 /// Ten requests in one segment.
@@ -56,6 +56,10 @@ pub(super) fn bounded_and_end(attempt: &Attempt) -> Result<Verdict> {
 
 /// Five hundred: more than one turn may answer, so the rest has to wait its turn.
 pub(super) fn bounded(attempt: &Attempt) -> Result<Verdict> {
+    unless_full(attempt, || five_hundred(attempt))
+}
+
+fn five_hundred(attempt: &Attempt) -> Result<Verdict> {
     const MANY: usize = 500;
     const TURN: usize = 64;
     let server = attempt.start(&["--workers", "1"])?;
