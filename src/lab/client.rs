@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub use super::answer::{Answer, request, take_answer};
 use super::answer::{TOO_MUCH, is_too_much};
 use super::observed::Observed;
-use super::rest::{BURNS, Burns, NAPS, Naps, Rest};
+use super::rest::{NAPS, Naps, Rest};
 use super::socket::open;
 use super::{Deed, PATIENCE, Result, Script, Server, Trouble, trouble};
 use crate::sys;
@@ -236,7 +236,7 @@ impl Client {
     /// Waits for at least one more byte.
     fn fill(&mut self) -> Result<Option<End>> {
         if let Some((pid, observed)) = &self.server {
-            let (mut rest, mut naps, mut burns) = <(Rest, Naps, Burns)>::default();
+            let (mut rest, mut naps) = (Rest::default(), Naps::default());
             let (name, give_up) = (&self.name, Instant::now() + PATIENCE);
             while !self.has_something()? && Instant::now() < give_up {
                 let seen = observed.lock();
@@ -245,9 +245,6 @@ impl Client {
                 }
                 if naps.look(*pid, &seen.records) {
                     return trouble(format!("{name} waits, and the server {NAPS}"));
-                }
-                if burns.look(*pid, &seen.records) {
-                    return trouble(format!("{name} waits, and the server {BURNS}"));
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::observed::{Observed, tail, without_gaps};
 pub use super::observed::{is_quiet, show_record};
-use super::rest::{BURNS, Burns, NAPS, Naps, Rest};
+use super::rest::{NAPS, Naps, Rest};
 use super::{PATIENCE, Record, Result, Stage, Trouble, process, trouble};
 use crate::sys;
 
@@ -125,7 +125,7 @@ impl Server {
         mut find: impl FnMut(&[Record]) -> Option<T>,
     ) -> Result<T> {
         let give_up = Instant::now() + PATIENCE;
-        let (mut rest, mut naps, mut burns) = (Rest::default(), Naps::default(), Burns::default());
+        let (mut rest, mut naps) = (Rest::default(), Naps::default());
         let mut seen = self.observed.lock();
         let begun = seen.records.len();
         loop {
@@ -137,13 +137,11 @@ impl Server {
             let rests = self.observed.rests(&mut rest, &seen, self.pid());
             let spins = seen.flooded || self.observed.turns_in_vain(&seen.records[begun..]);
             let naps = self.observed.impatient && naps.look(self.pid(), &seen.records);
-            let burns = self.observed.impatient && burns.look(self.pid(), &seen.records);
-            if seen.ended || spins || rests || naps || burns || left.is_zero() {
+            if seen.ended || spins || rests || naps || left.is_zero() {
                 let state = match (seen.ended, spins) {
                     (true, _) => "the server has ended".to_string(),
                     (_, true) => "the server's loop turns in vain".to_string(),
                     _ if naps => format!("the server {NAPS}"),
-                    _ if burns => format!("the server {BURNS}"),
                     _ if rests => "every thread of the server sleeps".to_string(),
                     _ if seen.records.len() > begun => {
                         "for 30 s it was busy with other things".to_string()

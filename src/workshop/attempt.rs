@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::busy::Burns;
 use super::{Exercise, Verdict};
 use crate::lab::client::Poll;
-use crate::lab::rest::{BURNS, Burns, NAPS, Naps, Rest};
+use crate::lab::rest::{NAPS, Naps, Rest};
 use crate::lab::scenarios::{Scenario, Seen};
 use crate::lab::server::show_record;
 use crate::lab::{
@@ -31,8 +32,8 @@ pub enum Outcome {
     /// Nothing has come and nothing will: every thread of the server sleeps. The
     /// last records.
     Asleep(Vec<Record>),
-    /// Nothing has come, though the loop has turned a thousand times since. The
-    /// last records.
+    /// Nothing has come, though the loop has turned a thousand times since, or threads
+    /// look for it all the time. The last records.
     Spins(Vec<Record>),
 }
 
@@ -43,8 +44,8 @@ pub enum Reached<T> {
     Yes(T),
     /// It will not come by itself: every thread of the server sleeps. The last records.
     Asleep(Vec<Record>),
-    /// It has not come, though the loop has turned a thousand times since. The
-    /// last records.
+    /// It has not come, though the loop has turned a thousand times since, or threads
+    /// look for it all the time. The last records.
     Spins(Vec<Record>),
 }
 
@@ -102,8 +103,7 @@ impl Attempt {
     /// # Errors
     /// Neither within [`PATIENCE`].
     pub fn answer_or_rest(&self, server: &Server, client: &mut Client) -> Result<Outcome> {
-        let mut look = Look::after(server.mark());
-        let (mut naps, mut burns) = <(Naps, Burns)>::default();
+        let (mut look, mut naps) = (Look::after(server.mark()), Naps::default());
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
             match client.poll_answer()? {
@@ -122,9 +122,6 @@ impl Attempt {
             }
             if naps.look(server.pid(), &records) {
                 return trouble(format!("{} waits, and the server {NAPS}", client.name()));
-            }
-            if burns.look(server.pid(), &records) {
-                return trouble(format!("{} waits, and the server {BURNS}", client.name()));
             }
         }
         let last: Vec<String> = last(&server.records()).iter().map(show).collect();
@@ -231,11 +228,12 @@ struct Look {
     mark: u64,
     us: u64,
     rest: Rest,
+    burns: Burns,
 }
 
 impl Look {
     fn after(mark: u64) -> Look {
-        Look { mark, us: sys::monotonic_us(), rest: Rest::default() }
+        Look { mark, us: sys::monotonic_us(), rest: Rest::default(), burns: Burns::default() }
     }
 
     fn look(&mut self, pid: u32, records: &[Record]) -> Option<Resting> {
@@ -243,7 +241,8 @@ impl Look {
         // A count that began before may be of turns before.
         let begun = records[since..].iter().filter(|r| r.us >= self.us);
         let turns: u64 = begun.map(|r| r.times).sum();
-        if turns >= TURNS || records.len() - since >= RECORDS {
+        let burns = self.burns.look(pid, records);
+        if turns >= TURNS || records.len() - since >= RECORDS || burns {
             return Some(Resting::Spinning);
         }
         self.rest.look(pid, records, Duration::ZERO).then_some(Resting::Asleep)
@@ -273,7 +272,8 @@ mod tests {
             );
             vec![Record::parse(&line).expect("a record")]
         };
-        let mut look = Look { mark: 4, us: 1000, rest: Rest::default() };
+        let (rest, burns) = Default::default();
+        let mut look = Look { mark: 4, us: 1000, rest, burns };
         let mut looks = |us| look.look(std::process::id(), &record(us));
         assert!(looks(999).is_none());
         assert!(matches!(looks(1000), Some(Resting::Spinning)));

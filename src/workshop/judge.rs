@@ -6,7 +6,7 @@ use std::path::Path;
 use super::attempt::show;
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
-use crate::lab::rest::{BURNS, NAPS};
+use crate::lab::rest::NAPS;
 use crate::lab::{Action, LastWords, Stage, Trouble};
 
 /// How far a program has come.
@@ -221,7 +221,6 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
                 };
                 let mistake = match seen.contains(NAPS) {
                     true => NAPPING,
-                    false if seen.contains(BURNS) => BURNING,
                     false => "The last calls in the trace say what your server did instead.",
                 };
                 Finding::new(did, expected, seen).usually(mistake)
@@ -236,16 +235,10 @@ const NAPPING: &str = "A sleep of its own (thread::sleep), which no client and n
                        by between two calls. Do not sleep to wait for something: have the kernel \
                        wake you when it has come.";
 
-const BURNING: &str = "A loop asks again and again whether something has come, and asks nobody who would \
-                       wake it: it spins, and the trace says nothing of it. Sleep until there is \
-                       something to do: in the event queue's wait, on a condition variable, in \
-                       `recv`.";
-
 /// What it usually is that something has not come.
 fn usually(stage: Stage, state: &str) -> &'static str {
     match state {
         _ if state.ends_with(NAPS) => NAPPING,
-        _ if state.ends_with(BURNS) => BURNING,
         "every thread of the server sleeps" => {
             "Something was to happen, and nobody is left to do it. See in the trace in which call \
              each thread sleeps, and ask what would have to happen for it to return."

@@ -10,6 +10,7 @@
 //! answers. [`verify`] holds all of them against the checks.
 
 mod attempt;
+mod busy;
 mod ch01;
 mod ch02;
 mod ch03;

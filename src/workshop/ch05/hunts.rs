@@ -13,10 +13,24 @@ const WAITING: &str = "waiting for work";
 pub(super) fn rush(attempt: &Attempt) -> Result<Verdict> {
     let server = attempt.start(&["--workers", "2"])?;
     // A worker that has not begun to wait yet would miss the first signal.
-    server.wait_for("both workers to wait", |records| {
+    let waits = attempt.until(&server, "both workers to wait", |records| {
         let waiting = super::threads(records, |r| r.kind == Kind::StepEnter && r.call == WAITING);
         (waiting.len() == 2).then_some(())
     })?;
+    if let Reached::Asleep(last) | Reached::Spins(last) = &waits {
+        let seen = match waits {
+            Reached::Spins(_) => "somebody looks again and again, and never says that it waits",
+            _ => "all threads sleep, and not both workers have said that they wait",
+        };
+        let finding = Finding::new(
+            "starts the server with --workers 2; nobody connects",
+            "both workers say in the trace that they wait for work, and sleep",
+            seen,
+        );
+        let why = "Who finds nothing sleeps until somebody signals (`sleep`, which tells the trace): \
+                   to look all the time keeps a processor busy for nothing.";
+        return failed(finding.usually(why).shown_by(last));
+    }
     server.wait_until_quiet()?;
     let mut busy = Vec::new();
     // B's handler ends when A's worker has long gone to sleep, or taken C.
