@@ -73,7 +73,7 @@ fn output_left(attempt: &Attempt) -> Result<Option<Finding>> {
 /// receive buffer grows with what is read from it, and the more it holds, the more
 /// often a turn that stops early leaves bytes behind of which nobody will hear.
 const CONTENT: usize = 4_000_000;
-const TIMES: usize = 24;
+const TIMES: usize = 14;
 
 /// Long contents, sent as quickly as they are taken.
 fn unread(attempt: &Attempt) -> Result<Option<Finding>> {
