@@ -2,7 +2,7 @@
 //!
 //! A hand-off costs: a lock, a wake-up, and a client's data that wanders from one
 //! core to another. Servers whose handlers never wait do without it. Rebuild this
-//! server so that `--workers N` starts N event loops (main's is one of them), each
+//! server so that `--workers N` starts N event loops (main may run one), each
 //! with all of its own:
 //!
 //! 1. N listeners on *one* port. The kernel allows it to sockets that have asked

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::busy::Burns;
 use super::{Exercise, Verdict};
 use crate::lab::client::Poll;
 use crate::lab::rest::{NAPS, Naps, Rest};
@@ -31,8 +32,8 @@ pub enum Outcome {
     /// Nothing has come and nothing will: every thread of the server sleeps. The
     /// last records.
     Asleep(Vec<Record>),
-    /// Nothing has come, though the loop has turned a thousand times since. The
-    /// last records.
+    /// Nothing has come, though the loop has turned a thousand times since, or threads
+    /// look for it all the time. The last records.
     Spins(Vec<Record>),
 }
 
@@ -43,8 +44,8 @@ pub enum Reached<T> {
     Yes(T),
     /// It will not come by itself: every thread of the server sleeps. The last records.
     Asleep(Vec<Record>),
-    /// It has not come, though the loop has turned a thousand times since. The
-    /// last records.
+    /// It has not come, though the loop has turned a thousand times since, or threads
+    /// look for it all the time. The last records.
     Spins(Vec<Record>),
 }
 
@@ -227,11 +228,12 @@ struct Look {
     mark: u64,
     us: u64,
     rest: Rest,
+    burns: Burns,
 }
 
 impl Look {
     fn after(mark: u64) -> Look {
-        Look { mark, us: sys::monotonic_us(), rest: Rest::default() }
+        Look { mark, us: sys::monotonic_us(), rest: Rest::default(), burns: Burns::default() }
     }
 
     fn look(&mut self, pid: u32, records: &[Record]) -> Option<Resting> {
@@ -239,7 +241,8 @@ impl Look {
         // A count that began before may be of turns before.
         let begun = records[since..].iter().filter(|r| r.us >= self.us);
         let turns: u64 = begun.map(|r| r.times).sum();
-        if turns >= TURNS || records.len() - since >= RECORDS {
+        let burns = self.burns.look(pid, records);
+        if turns >= TURNS || records.len() - since >= RECORDS || burns {
             return Some(Resting::Spinning);
         }
         self.rest.look(pid, records, Duration::ZERO).then_some(Resting::Asleep)
@@ -269,7 +272,8 @@ mod tests {
             );
             vec![Record::parse(&line).expect("a record")]
         };
-        let mut look = Look { mark: 4, us: 1000, rest: Rest::default() };
+        let (rest, burns) = Default::default();
+        let mut look = Look { mark: 4, us: 1000, rest, burns };
         let mut looks = |us| look.look(std::process::id(), &record(us));
         assert!(looks(999).is_none());
         assert!(matches!(looks(1000), Some(Resting::Spinning)));

@@ -4,6 +4,7 @@ mod again;
 mod build;
 mod hunts;
 mod loops;
+mod rude;
 mod storm;
 
 use std::path::PathBuf;
@@ -52,9 +53,9 @@ pub(super) const EXERCISES: &[Exercise] = &[
         minutes: 20,
         page: PAGE,
         demo: Demo {
-            of: Of::Stage(Stage::Ch05),
+            of: Of::YoursFailing,
             scenario: "all-busy",
-            look: "how it should be: C comes while both workers are busy, and is answered",
+            look: "somebody waits, and everybody sleeps: who stands in the queue, and since when?",
         },
         steps: &[
             Step { title: "who comes while all are busy is answered", check: hunts::rush },
@@ -79,9 +80,9 @@ pub(super) const EXERCISES: &[Exercise] = &[
         minutes: 20,
         page: PAGE,
         demo: Demo {
-            of: Of::Stage(Stage::Ch05),
+            of: Of::YoursFailing,
             scenario: "slow-handler",
-            look: "how it should be: the second worker answers B while A's handler sleeps",
+            look: "the second worker has nothing to do while A's handler sleeps, and B waits",
         },
         steps: &[
             Step { title: "a free worker takes what there is", check: hunts::in_line },
@@ -93,6 +94,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "match", step: 1, says: "only when A's handler had ended" },
             Wrong { slug: "guard", step: 1, says: "only when A's handler had ended" },
             Wrong { slug: "polling", step: 3, says: "gave up the processor" },
+            Wrong { slug: "busy", step: 3, says: "kept a processor busy" },
         ],
     },
     Exercise {
@@ -109,7 +111,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             look: "how it should be: three clients reset, and the next one is answered",
         },
         steps: &[
-            Step { title: "as many workers in the evening", check: hunts::slower },
+            Step { title: "as many workers in the evening", check: rude::slower },
             Step { title: "clients come and go", check: hunts::churn },
         ],
         start: Expect { step: 1, says: "no worker is left" },
@@ -117,6 +119,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "skip", step: 1, says: "was dropped" },
             Wrong { slug: "restart", step: 1, says: "was dropped" },
             Wrong { slug: "read-only", step: 1, says: "no worker is left" },
+            Wrong { slug: "reset-only", step: 1, says: "no worker is left" },
         ],
     },
     Exercise {
@@ -142,6 +145,8 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "plain-open", step: 1, says: "SO_REUSEPORT" },
             Wrong { slug: "own-ports", step: 1, says: "different ports" },
             Wrong { slug: "one-queue", step: 2, says: "share an event queue" },
+            Wrong { slug: "no-pause", step: 3, says: "without a pause" },
+            Wrong { slug: "close-at-eagain", step: 3, says: "the first read says EAGAIN" },
         ],
     },
 ];

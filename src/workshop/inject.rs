@@ -13,6 +13,7 @@ pub const SEEN_BY_STRACE_ALONE: &[(&str, &str)] = &[
     ("ch04-build", "return-at-all"),
     ("ch04-build", "emfile-alone"),
     ("ch05-build", "park-unwatched"),
+    ("ch05-stretch-loops", "close-at-eagain"),
 ];
 
 /// Whether there is an strace that may trace a process.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::attempt::{capital, show};
+use super::attempt::show;
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
 use crate::lab::rest::NAPS;
@@ -91,8 +91,8 @@ fn of_panic(attempt: &Attempt, Panic { said, line }: Panic) -> Finding {
     let place = line.map_or(String::new(), |line| format!(" in {line}"));
     Finding::new(attempt.did(), "The server serves on.", format!("It panicked{place}: {said}"))
         .usually(
-            "Usually an unwrap, an index or a subtraction relies on something that a client or the \
-             kernel decides. The last calls in the trace say what that was.",
+            "Usually an unwrap, an index or a subtraction relies on something that a client, the \
+             kernel or another thread decides. The last calls in the trace say what that was.",
         )
         .lines(last_calls(&words))
 }
@@ -127,7 +127,7 @@ fn plain_words(attempt: &Attempt, finding: &mut Finding) {
 /// the records that it adds.
 pub fn in_plain_words(trouble: &str) -> String {
     match waited(trouble) {
-        Some((what, state)) => format!("{} did not come: {state}.", capital(what)),
+        Some((what, state)) => format!("The lab waited for {what}, in vain: {state}."),
         None => match first_line(trouble).split_once(DID_NOT_START) {
             Some((_, why)) => format!("It did not start: {}.", before_header(why)),
             None => first_line(trouble).trim_end_matches(':').to_string(),
@@ -209,7 +209,8 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
             Some((what, state)) => {
                 let seen = format!("It did not come: {state}.");
                 let usually = usually(attempt.exercise.stage, state);
-                Finding::new(did, format!("Then comes {what}."), seen).usually(usually)
+                Finding::new(did, format!("Next the check waits for {what}."), seen)
+                    .usually(usually)
             }
             None => {
                 let seen = in_plain_words(&trouble.0);

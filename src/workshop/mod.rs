@@ -10,6 +10,7 @@
 //! answers. [`verify`] holds all of them against the checks.
 
 mod attempt;
+mod busy;
 mod ch01;
 mod ch02;
 mod ch03;
@@ -20,6 +21,7 @@ mod ch07;
 mod finding;
 mod inject;
 pub mod judge;
+mod parting;
 pub mod pristine;
 pub mod progress;
 mod scarce;

@@ -63,7 +63,11 @@ pub fn demo(page: &mut Page, exercise: &'static Exercise, progress: &Progress) -
     };
     page.prose(Tone::Bold, "", &format!("{who}: {}", scenario.title));
     page.line("");
-    let seen = (scenario.run)(&Play::new(stage, program.clone()).aloud(false));
+    let play = Play::new(stage, program.clone()).aloud(false);
+    let seen = (scenario.run)(&match demo.of {
+        Of::Stage(_) => play,
+        Of::Yours | Of::YoursFailing => play.impatiently(),
+    });
     page.line("");
     let seen = match (seen, demo.of) {
         (Ok(seen), _) => seen.to_string(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::busy::Activity;
 use super::super::inject::Injection;
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::{build, sleeps, threads};
@@ -87,31 +88,43 @@ pub(super) fn idle(attempt: &Attempt) -> Result<Verdict> {
     }
     let mut nobody = attempt.play().connect_quietly("nobody", &server)?;
     server.accept_of(nobody.local())?;
-    let count = || sleeps(&server).ok_or_else(|| Trouble("its threads cannot be seen".into()));
+    let count = || match (sleeps(&server), Activity::of(server.pid())) {
+        (Some(sleeps), Some(all)) => Ok((sleeps, all)),
+        _ => Err(Trouble("its threads cannot be seen".into())),
+    };
     let mut woken = Vec::new();
     while woken.len() < WINDOWS {
         let (before, end) = (count()?, Instant::now() + WINDOW);
         while Instant::now() < end {
             nobody.poll_answer()?; // looks for a moment, and so do we
         }
-        match count()? - before {
-            0 => return passed("nobody asks, and nobody wakes up"),
-            n => woken.push(n),
+        let after = count()?;
+        if after == before {
+            return passed("nobody asks, and nobody wakes up");
         }
+        woken.push((after.0 - before.0, after.1.ran.saturating_sub(before.1.ran)));
     }
-    let least = woken.iter().min().copied().unwrap_or_default();
+    let least = woken.iter().map(|(sleeps, _)| *sleeps).min().unwrap_or_default();
+    let used: Duration = woken.iter().map(|(_, used)| *used).sum();
+    let seen = match least {
+        0 => format!(
+            "somebody does not: in 3 s, threads have kept a processor busy, for {} ms",
+            used.as_millis()
+        ),
+        _ => format!(
+            "somebody does not: in each 300 ms a thread gave up the processor {least} times at least"
+        ),
+    };
     failed(
         Finding::new(
             "A has its answer, and nobody asks for anything",
             "all threads sleep until there is something to do",
-            format!(
-                "somebody does not: in each 300 ms a thread gave up the processor {least} times at \
-                 least"
-            ),
+            seen,
         )
         .usually(
             "A worker that looks now and then works for nothing when there is nothing, and comes \
-             late when there is something. `recv` sleeps until a client comes; what must not last \
+             late when there is something; one that looks all the time keeps a processor busy. \
+             `recv` sleeps until a client comes; what must not last \
              as long as the answer is the lock.",
         )
         .page("ch05.html#the-queue-of-jobs"),

@@ -1,9 +1,10 @@
 //! Hunt the bug: workers that sleep while there is work.
 
 use super::super::{Attempt, Finding, Reached, Verdict, failed, passed};
+use super::again;
 use crate::lab::record::Kind;
 use crate::lab::scenarios::Seen;
-use crate::lab::{Record, Result, Server, trouble};
+use crate::lab::{Record, Result, Server};
 
 const WAITING: &str = "waiting for work";
 
@@ -12,10 +13,24 @@ const WAITING: &str = "waiting for work";
 pub(super) fn rush(attempt: &Attempt) -> Result<Verdict> {
     let server = attempt.start(&["--workers", "2"])?;
     // A worker that has not begun to wait yet would miss the first signal.
-    server.wait_for("both workers to wait", |records| {
+    let waits = attempt.until(&server, "both workers to wait", |records| {
         let waiting = super::threads(records, |r| r.kind == Kind::StepEnter && r.call == WAITING);
         (waiting.len() == 2).then_some(())
     })?;
+    if let Reached::Asleep(last) | Reached::Spins(last) = &waits {
+        let seen = match waits {
+            Reached::Spins(_) => "somebody looks again and again, and never says that it waits",
+            _ => "all threads sleep, and not both workers have said that they wait",
+        };
+        let finding = Finding::new(
+            "starts the server with --workers 2; nobody connects",
+            "both workers say in the trace that they wait for work, and sleep",
+            seen,
+        );
+        let why = "Who finds nothing sleeps until somebody signals (`sleep`, which tells the trace): \
+                   to look all the time keeps a processor busy for nothing.";
+        return failed(finding.usually(why).shown_by(last));
+    }
     server.wait_until_quiet()?;
     let mut busy = Vec::new();
     // B's handler ends when A's worker has long gone to sleep, or taken C.
@@ -23,6 +38,12 @@ pub(super) fn rush(attempt: &Attempt) -> Result<Verdict> {
         let mut client = attempt.connect(name, &server)?;
         client.get(target)?;
         let fd = server.fd_of(client.local())?;
+        server.wait_record("a handler to sleep", 0, |r| r.is_step("handler sleeps"))?;
+        if name == "A"
+            && let Some(finding) = untold(&server, fd)
+        {
+            return failed(finding);
+        }
         server.wait_for("its handler to sleep", |records| {
             let taken = records.iter().find(|r| r.call == "took" && r.fd == Some(fd))?;
             let sleeps = |r: &&Record| r.tid == taken.tid && r.is_step("handler sleeps");
@@ -54,6 +75,10 @@ pub(super) fn rush(attempt: &Attempt) -> Result<Verdict> {
             && r.seq > idle.seq
             && taken.as_ref().is_none_or(|t| t.tid == r.tid && r.seq < t.seq)
     });
+    let slept = match (slept, &taken) {
+        (Some(slept), Some(taken)) if has_only_looked(attempt, &server, slept, taken)? => None,
+        (slept, _) => slept,
+    };
     let Some(slept) = slept else {
         for client in &mut busy {
             client.answer()?;
@@ -86,8 +111,52 @@ pub(super) fn rush(attempt: &Attempt) -> Result<Verdict> {
     failed(finding.page("ch05.html#a-lock-and-a-place-to-sleep"))
 }
 
+/// How long a worker may say that it waits, and be said to have looked.
+const A_LOOK: u64 = 5_000;
+
+/// The worker has said that it waits, and took C at once, with nobody's help: it has looked
+/// into the queue before it slept (`wait_while` does). Unless it is one that looks again
+/// and again: that shows when nobody asks.
+fn has_only_looked(
+    attempt: &Attempt,
+    server: &Server,
+    slept: &Record,
+    taken: &Record,
+) -> Result<bool> {
+    let meanwhile = |r: &&Record| r.seq > slept.seq && r.seq < taken.seq;
+    if server.records().iter().filter(meanwhile).any(|r| r.is_step("handler slept")) {
+        return Ok(false); // the other worker may have woken it
+    }
+    if super::sleeps(server).is_none() {
+        return Ok(taken.us - slept.us < A_LOOK);
+    }
+    Ok(matches!(again::idle(attempt)?, Verdict::Passed(_)))
+}
+
 pub(super) fn is_rest(r: &Record) -> bool {
     r.kind == Kind::StepEnter && r.call == WAITING
+}
+
+/// What the trace does not tell, though A is in its handler: that it was queued, or that
+/// a worker took it. These steps are the file's own.
+pub(super) fn untold(server: &Server, fd: i32) -> Option<Finding> {
+    let records = server.records();
+    let tells = |step: &str| records.iter().any(|r| r.call == step && r.fd == Some(fd));
+    let missing: Vec<&str> = ["queued", "took"].into_iter().filter(|step| !tells(step)).collect();
+    let of_it = records.iter().filter(|r| r.fd == Some(fd));
+    (!missing.is_empty()).then(|| {
+        Finding::new(
+            "A asks for /slow, and its handler sleeps",
+            "the trace says that A was queued, and that a worker took it",
+            format!("a worker has A, and the trace has no step {:?} about it", missing.join(", ")),
+        )
+        .usually(
+            "The steps of the trace in the file (`trace::step_gives(\"queued\", …)`, \"waiting for \
+             work\", \"took\") are not the mistake. The check reads them: whatever you put in \
+             place of the queue, it is to say the same.",
+        )
+        .shown_by(of_it)
+    })
 }
 
 /// One worker sleeps in A's handler, the other one is free. B must be taken before
@@ -97,6 +166,9 @@ pub(super) fn in_line(attempt: &Attempt) -> Result<Verdict> {
     let mut a = attempt.connect("A", &server)?;
     a.get("/slow?ms=3000")?;
     let sleeps = server.wait_record("A's handler", 0, |r| r.is_step("handler sleeps"))?;
+    if let Some(finding) = untold(&server, server.fd_of(a.local())?) {
+        return failed(finding);
+    }
     let mut b = attempt.connect("B", &server)?;
     b.get("/")?;
     let fd = server.fd_of(b.local())?;
@@ -109,8 +181,12 @@ pub(super) fn in_line(attempt: &Attempt) -> Result<Verdict> {
         return passed("the second worker took B while A's handler slept");
     };
     let queued = records.iter().find(|r| r.is_step("queued") && r.fd == Some(fd));
-    // What the worker that took B had done before.
-    let waited = records.iter().rfind(|r| r.tid == taken.tid && r.seq < taken.seq);
+    // The other worker, all the time.
+    let waits = |r: &&Record| is_rest(r) && r.tid != sleeps.tid && r.seq < slept.seq;
+    let waits = records.iter().rfind(waits);
+    let mut shown: Vec<&Record> =
+        [Some(&sleeps), waits, queued, Some(slept), Some(&taken)].into_iter().flatten().collect();
+    shown.sort_by_key(|r| r.seq);
     failed(
         Finding::new(
             "there are two workers; A asks for /slow?ms=3000, then B for /",
@@ -121,109 +197,9 @@ pub(super) fn in_line(attempt: &Attempt) -> Result<Verdict> {
             "The other worker had nothing to do, and waited all the time. For what? Not for a \
              client: there was one.",
         )
-        .shown_by([&sleeps].into_iter().chain(waited).chain(queued).chain([slept, &taken]))
+        .shown_by(shown)
         .page("ch05.html#a-lock-and-a-place-to-sleep"),
     )
-}
-
-/// How a client is rude.
-#[derive(Clone, Copy, PartialEq)]
-enum Rude {
-    /// It connects and resets, so that the worker's read fails. (Not over libkqueue, which
-    /// takes the error out of the socket when it reports it.)
-    SaysNothing,
-    /// It asks and resets while its handler sleeps, so that the worker's write fails.
-    Asks,
-}
-
-/// Two workers, two rude clients: a third one is still answered, and the two are gone
-/// for good.
-pub(super) fn slower(attempt: &Attempt) -> Result<Verdict> {
-    for rude in [Rude::SaysNothing, Rude::Asks] {
-        if let Some(finding) = after_rude_clients(attempt, rude)? {
-            return failed(finding);
-        }
-    }
-    passed("both workers are still there, and the clients that reset are gone")
-}
-
-fn after_rude_clients(attempt: &Attempt, rude: Rude) -> Result<Option<Finding>> {
-    let server = attempt.start(&["--workers", "2"])?;
-    let did = match rude {
-        Rude::SaysNothing => {
-            "there are two workers; two clients connect and reset, one after the other"
-        }
-        Rude::Asks => {
-            "there are two workers; two clients, one after the other, ask for /slow and reset \
-             before their answer comes"
-        }
-    };
-    let mut closes = Vec::new();
-    for (name, polite) in [("A", "B"), ("C", "D")] {
-        let close = match rude {
-            Rude::SaysNothing => resets(attempt, &server, name)?,
-            Rude::Asks => resets_before_the_answer(attempt, &server, name)?,
-        };
-        let mut client = attempt.connect(polite, &server)?;
-        if let Err(finding) = super::build::ask(attempt, &server, &mut client, polite)? {
-            let records = server.records();
-            let last = |worker: &str| {
-                let mut of_worker = records.iter().rev().filter(|r| r.thread == worker);
-                of_worker.find(|r| r.kind == Kind::Call && r.errno.is_some()).cloned()
-            };
-            let shown: Vec<Record> =
-                ["worker-1", "worker-2"].into_iter().filter_map(last).collect();
-            let finding = Finding { did: format!("{did}; {polite} asks for /"), ..*finding };
-            return Ok(Some(finding.usually("").shown_by(&shown)));
-        }
-        closes.push(close);
-    }
-    if closes.iter().all(|close| !close.note.contains("dropped")) {
-        return Ok(None);
-    }
-    let seen = "the descriptor was closed because its value was dropped";
-    let finding = Finding::new(did, "a client that fails is closed as any other one", seen)
-        .usually(
-            "Nobody told the table that this client is gone: it counts it for ever, as being in \
-             somebody's hands. Every way out of a worker's turn ends in `park` or in `close`.",
-        )
-        .shown_by(&closes)
-        .page("ch05.html#the-table");
-    Ok(Some(finding))
-}
-
-/// A client that resets without a word: the record of its close.
-fn resets(attempt: &Attempt, server: &Server, name: &str) -> Result<Record> {
-    let client = attempt.connect(name, server)?;
-    let fd = server.fd_of(client.local())?;
-    let accepted = server.accept_of(client.local())?.seq;
-    client.reset()?;
-    let of_it = |r: &Record| r.is_call("close") && r.fd == Some(fd);
-    server.wait_record("its descriptor to be closed", accepted, of_it)
-}
-
-/// How long its handler sleeps, in ms. Tried again, longer, should this program be held
-/// up so that the answer was there first.
-const HANDLERS: [u32; 3] = [200, 1_000, 5_000];
-
-/// A client that resets while its handler sleeps: the record of its close.
-fn resets_before_the_answer(attempt: &Attempt, server: &Server, name: &str) -> Result<Record> {
-    for ms in HANDLERS {
-        let mut client = attempt.connect(name, server)?;
-        let fd = server.fd_of(client.local())?;
-        let accepted = server.accept_of(client.local())?.seq;
-        client.get(&format!("/slow?ms={ms}"))?;
-        server.wait_record("its handler to sleep", accepted, |r| r.is_step("handler sleeps"))?;
-        client.reset()?;
-        let of_it = |r: &Record, call| r.is_call(call) && r.fd == Some(fd);
-        let write = server.wait_record("its answer", accepted, |r| of_it(r, "write"))?;
-        let close =
-            server.wait_record("its descriptor to be closed", accepted, |r| of_it(r, "close"))?;
-        if write.errno.is_some() {
-            return Ok(close);
-        }
-    }
-    trouble("no reset came before the answer")
 }
 
 /// The lab's scenario: clients that come and go, every fifth with a reset.

@@ -1,8 +1,10 @@
 //! Stretch: one event loop per thread.
 
-use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
+use super::super::inject::Injection;
+use super::super::{Attempt, Finding, Outcome, Verdict, failed, parting, passed};
 use super::threads;
-use crate::lab::{Record, Result, Server};
+use crate::lab::record::Kind;
+use crate::lab::{Record, Result, Server, invariants};
 use crate::sys;
 
 const LOOPS: usize = 3;
@@ -145,11 +147,23 @@ pub(super) fn no_hand_off(attempt: &Attempt) -> Result<Verdict> {
                     .shown_by([&accept, stranger]),
             );
         }
+        if let Some((seen, why)) = parting::mistake(&records, &close) {
+            let finding = Finding::new(did, "it is deleted from its queue, then closed", seen);
+            return failed(finding.usually(why).shown_by(parting::story(&records, &close)));
+        }
         acceptors.push(accept.tid);
     }
     acceptors.sort_unstable();
     acceptors.dedup();
-    attempt.finish(server)?;
+    // All are closed. (Main may only wait for the others to end: no call of the trace, so that
+    // the server never looks as if it slept.)
+    invariants::check(&server.records())?;
+    drop(server);
+    for check in [out_of_descriptors, nothing_to_read] {
+        if let Some(finding) = check(attempt)? {
+            return failed(finding);
+        }
+    }
     match acceptors.len() {
         1 if sys::REUSE_PORT_BALANCES => failed(Finding::new(
             "64 clients ask for /",
@@ -159,4 +173,78 @@ pub(super) fn no_hand_off(attempt: &Attempt) -> Result<Verdict> {
         1 => passed("no hand-off; this system gives all connections to one listener"),
         n => passed(format!("no hand-off, and {n} threads have accepted")),
     }
+}
+
+/// How often accept may fail within the time in which it may fail a few times.
+const FAILURES: u64 = 100;
+const A_WHILE: u64 = 300_000;
+
+/// A client for whom there is no descriptor: each loop pauses, as chapter 4's did.
+fn out_of_descriptors(attempt: &Attempt) -> Result<Option<Finding>> {
+    let server = start(attempt)?;
+    let a = attempt.connect("A", &server)?;
+    let all = server.fd_of(a.local())?; // the first number that is not the server's own
+    drop((server, a));
+    let server = attempt.start_with(&["--workers", "3"], all as u64)?;
+    let _a = attempt.connect("A", &server)?;
+    let is_full = |r: &Record| r.failed("accept", "EMFILE");
+    let spins = server.wait_for("accept to be tried again after EMFILE", |records| {
+        let full = records.iter().position(is_full)?;
+        let later = &records[full..];
+        let turns = later.iter().filter(|r| r.kind == Kind::Turns).map(|r| r.times).sum::<u64>();
+        let fails = turns + later.iter().filter(|r| is_full(r)).count() as u64;
+        let is_late = |r: &Record| is_full(r) && r.us - records[full].us >= A_WHILE;
+        match fails >= FAILURES {
+            true => Some(Some(fails)),
+            false => later.iter().any(is_late).then_some(None),
+        }
+    })?;
+    let Some(fails) = spins else { return Ok(None) };
+    let records = server.records();
+    let full = records.iter().position(is_full).unwrap_or_default();
+    Ok(Some(
+        Finding::new(
+            "your server has no descriptor left; A connects",
+            "accept says EMFILE, and the loop leaves its listener alone for a while",
+            format!("accept was called in vain, {fails} times and more, without a pause"),
+        )
+        .usually(
+            "Each loop has its own listener, and has to do all that chapter 4's loop did: pause \
+             the listener at EMFILE, wait with its patience, and resume.",
+        )
+        .shown_by(&records[full..records.len().min(full + 6)])
+        .page("ch04.html#accept-when-it-fails"),
+    ))
+}
+
+/// A client whose read finds nothing. No client can cause that for certain, strace can.
+fn nothing_to_read(attempt: &Attempt) -> Result<Option<Finding>> {
+    let server = attempt.start(&["--workers", "1"])?;
+    let tid = server.wait_record("a loop to wait", 0, Record::is_wait_enter)?.tid;
+    let Some(_injection) = Injection::once(tid, "read", "EAGAIN") else { return Ok(None) };
+    let mut a = attempt.connect("A", &server)?;
+    a.get("/")?;
+    let outcome = attempt.answer_or_rest(&server, &mut a)?;
+    let fd = server.fd_of(a.local())?;
+    let records = server.records();
+    let of_a = || records.iter().filter(|r| r.fd == Some(fd) && r.kind == Kind::Call);
+    let seen = match outcome {
+        Outcome::Answered(_) => return Ok(None),
+        _ if !of_a().any(|r| r.failed("read", "EAGAIN")) => return Ok(None),
+        Outcome::Ended(..) => "the connection was closed",
+        Outcome::Asleep(_) => "no answer: A is open, and nobody watches it",
+        Outcome::Spins(_) => "no answer, and the server spins",
+    };
+    Ok(Some(
+        Finding::new(
+            "A asks for /, and the first read says EAGAIN",
+            "A stays in the event queue, is reported again, and answered",
+            seen,
+        )
+        .usually(
+            "`Next::Keep` is no `Next::Close`: who has nothing to say yet stays. It is still in \
+             the event queue, since nobody has deleted it.",
+        )
+        .shown_by(of_a()),
+    ))
 }

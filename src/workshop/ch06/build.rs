@@ -1,7 +1,7 @@
 //! Build it: keep-alive, as far as one request at a time goes.
 
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
-use super::answer;
+use super::{answer, odd};
 use crate::lab::client::request;
 use crate::lab::{Record, Result};
 
@@ -168,7 +168,10 @@ pub(super) fn last_and_pieces(attempt: &Attempt) -> Result<Verdict> {
     let Verdict::Passed(goodbyes) = last else { return Ok(last) };
     let pieces = in_pieces(attempt)?;
     let Verdict::Passed(pieces) = pieces else { return Ok(pieces) };
-    passed(format!("{goodbyes}; {pieces}"))
+    if let Some(finding) = odd::answers(attempt)? {
+        return failed(finding);
+    }
+    passed(format!("{goodbyes}; {pieces}; 400; HEAD"))
 }
 
 /// Byte by byte, and nothing is said before the last.

@@ -1,7 +1,7 @@
 //! Stretch: edge-triggered, added once.
 
-use super::super::{Attempt, Finding, Reached, Verdict, failed, passed};
-use super::answer;
+use super::super::{Attempt, Finding, Reached, Verdict, failed, parting, passed};
+use super::{answer, left};
 use crate::lab::client::request;
 use crate::lab::record::Kind;
 use crate::lab::{Client, Record, Result, Server, invariants};
@@ -30,6 +30,11 @@ pub(super) fn added_once(attempt: &Attempt) -> Result<Verdict> {
             r.tid == wrote.tid && r.kind == Kind::StepEnter && r.call == "waiting for work"
         };
         server.wait_record("its worker to rest", wrote.seq, rests)?;
+        if n == 1
+            && let Some(finding) = left::idle(attempt, &server)?
+        {
+            return failed(finding);
+        }
     }
     let records = server.records();
     let told: Vec<&Record> =
@@ -55,7 +60,12 @@ pub(super) fn added_once(attempt: &Attempt) -> Result<Verdict> {
 }
 
 /// A worker is in A's handler, and A sends more: waits until main has heard of it.
-fn send_meanwhile(server: &Server, a: &mut Client, first: &str, more: &str) -> Result<Record> {
+pub(super) fn send_meanwhile(
+    server: &Server,
+    a: &mut Client,
+    first: &str,
+    more: &str,
+) -> Result<Record> {
     let fd = server.fd_of(a.local())?;
     a.send(first.as_bytes())?;
     let asleep = server.wait_record("the handler to sleep", 0, |r| r.is_step("handler sleeps"))?;
@@ -110,29 +120,6 @@ pub(super) fn news(attempt: &Attempt) -> Result<Verdict> {
     passed("the second request was reported while a worker had A, and answered by it")
 }
 
-/// Step 3: news that comes during one turn, and a next turn that has requests left
-/// and so does not read.
-pub(super) fn second_look(attempt: &Attempt) -> Result<Verdict> {
-    let server = attempt.start(&["--workers", "1"])?;
-    let mut a = attempt.connect("A", &server)?;
-    let did = "A sends 70 requests, the first for /slow?ms=500; meanwhile it sends one more";
-    let expected = "71 answers: 64 in the first turn, 6 in the second, and then another look";
-    let many = request("/slow?ms=500") + &request("/").repeat(69);
-    send_meanwhile(&server, &mut a, &many, &request("/big?bytes=5"))?;
-    server.wait_record("the handler's end", 0, |r| r.is_step("handler slept"))?;
-    for n in 1..=71 {
-        if let Err(finding) = answer(attempt, &server, &mut a, did, expected)? {
-            let seen = format!("{} answers, then {}", n - 1, finding.seen);
-            return failed(Finding { seen, ..*finding }.usually(
-                "The second turn had requests to answer, so it did not read, and still let go of \
-                 A. The kernel had reported the last one during the first turn, and does not do so \
-                 again. Let go only after a turn that has read until EAGAIN.",
-            ));
-        }
-    }
-    passed("71 answers, in turns")
-}
-
 /// Step 4: eight clients at a time, and each fd with one owner at a time.
 pub(super) fn many(attempt: &Attempt) -> Result<Verdict> {
     const CLIENTS: usize = 8;
@@ -172,7 +159,17 @@ pub(super) fn many(attempt: &Attempt) -> Result<Verdict> {
     match closed {
         Reached::Yes(records) => {
             invariants::check(&records)?;
-            passed("one owner at a time, each its own answers, and all closed")
+            for close in records.iter().filter(|r| r.did("close", r.fd.unwrap_or(-1))) {
+                if let Some((seen, why)) = parting::mistake(&records, close) {
+                    let expected = "each is deleted from the event queue, then closed";
+                    let finding = Finding::new(did, expected, seen).usually(why);
+                    return failed(finding.shown_by(parting::story(&records, close)));
+                }
+            }
+            match left::reset(attempt)? {
+                Some(finding) => failed(finding),
+                None => passed("one owner at a time, each its own answers, and all closed"),
+            }
         }
         Reached::Asleep(last) | Reached::Spins(last) => failed(
             Finding::new(did, "each is closed when it has left", "some are not closed")

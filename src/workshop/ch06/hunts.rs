@@ -1,7 +1,7 @@
 //! Hunt the bug: bytes and requests that get lost.
 
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
-use super::{answer, requests};
+use super::{answer, requests, unless_full};
 use crate::lab::client::request;
 use crate::lab::{Record, Result, Server};
 
@@ -112,8 +112,47 @@ pub(super) fn several_with_bodies(attempt: &Attempt) -> Result<Verdict> {
     if let Some(finding) = still_open(attempt, &server)? {
         return failed(finding);
     }
+    if let Some(finding) = grows(attempt, &server)? {
+        return failed(finding);
+    }
     attempt.finish(server)?;
     passed("GET, POST, POST, GET: four answers, in order; and Connection: close is kept")
+}
+
+/// One request after another with a long content: what is answered is not kept.
+fn grows(attempt: &Attempt, server: &Server) -> Result<Option<Finding>> {
+    const CONTENT: usize = 500_000;
+    const MANY: usize = 40;
+    let did =
+        format!("B sends {MANY} requests on one connection, each with {CONTENT} bytes of content");
+    let expected = "answers; and what is answered is kept no longer";
+    let head = format!("GET / HTTP/1.1\r\nHost: lab\r\nContent-Length: {CONTENT}\r\n\r\n");
+    let all = [head.into_bytes(), vec![b'x'; CONTENT]].concat();
+    let mut b = attempt.connect("B", server)?;
+    let mut first = None;
+    for _ in 0..MANY {
+        b.send_quietly(&all)?;
+        if let Err(finding) = answer(attempt, server, &mut b, &did, expected)? {
+            return Ok(Some(*finding));
+        }
+        let Some(memory) = memory(server) else { return Ok(None) };
+        let first = *first.get_or_insert(memory);
+        if memory > first + CONTENT * MANY / 2 {
+            let seen = format!("the server has grown by {} kB", (memory - first) / 1000);
+            return Ok(Some(Finding::new(did, expected, seen).usually(
+                "Requests that are answered stand in the buffer for ever: a client that stays has \
+                 the memory of all that it has ever sent. Drop them; only the rest is needed.",
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// How much memory a server has, in bytes; Linux tells.
+fn memory(server: &Server) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).ok()?;
+    let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    size.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 /// Who says that a request is its last, and is not closed after the answer.
@@ -150,12 +189,14 @@ fn still_open(attempt: &Attempt, server: &Server) -> Result<Option<Finding>> {
 /// A hundred requests, and the client's end behind them; then a thousand, which no
 /// single read brings.
 pub(super) fn list_and_end(attempt: &Attempt) -> Result<Verdict> {
-    for many in [100, 1000] {
-        if let Some(finding) = one_list(attempt, many)? {
-            return failed(finding);
+    unless_full(attempt, || {
+        for many in [100, 1000] {
+            if let Some(finding) = one_list(attempt, many)? {
+                return failed(finding);
+            }
         }
-    }
-    passed("100 requests, then the end: 100 answers; and 1000 of 1000")
+        passed("100 requests, then the end: 100 answers; and 1000 of 1000")
+    })
 }
 
 fn one_list(attempt: &Attempt, many: usize) -> Result<Option<Finding>> {

@@ -2,7 +2,7 @@
 
 use super::super::{Attempt, Finding, Verdict, failed, passed};
 use super::hunts::list_and_end;
-use super::{answer, long, requests};
+use super::{answer, long, requests, unless_full};
 use crate::lab::{Record, Result};
 
 /// Ten requests in one segment.
@@ -56,6 +56,10 @@ pub(super) fn bounded_and_end(attempt: &Attempt) -> Result<Verdict> {
 
 /// Five hundred: more than one turn may answer, so the rest has to wait its turn.
 pub(super) fn bounded(attempt: &Attempt) -> Result<Verdict> {
+    unless_full(attempt, || five_hundred(attempt))
+}
+
+fn five_hundred(attempt: &Attempt) -> Result<Verdict> {
     const MANY: usize = 500;
     const TURN: usize = 64;
     let server = attempt.start(&["--workers", "1"])?;
@@ -78,7 +82,8 @@ pub(super) fn bounded(attempt: &Attempt) -> Result<Verdict> {
                 let seen = format!("{} answers, then {}", n - 1, finding.seen);
                 let turns = server.records().iter().filter(took).count();
                 if n - 1 > TURN * turns {
-                    let seen = format!("{seen}; in {turns} turns");
+                    let s = if turns == 1 { "" } else { "s" };
+                    let seen = format!("{seen}; in {turns} turn{s}");
                     return failed(
                         Finding { seen, ..*finding }
                             .usually(
