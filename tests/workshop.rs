@@ -338,5 +338,6 @@ fn a_stage_passes_its_own_exercise_and_the_one_before_does_not() {
     assert_eq!((judged.passed, passed.len()), (exercise.steps.len(), exercise.steps.len()));
     let judged = judge(exercise, &dir.join("ch02_nonblocking"), |_, _| {});
     assert_eq!(judged.passed, 0);
-    assert!(judged.finding.unwrap().says(exercise.start.says));
+    let finding = judged.finding.unwrap();
+    assert!(finding.says(exercise.start.says), "{finding}");
 }

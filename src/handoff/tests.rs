@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::pool::Pool;
@@ -55,6 +56,11 @@ fn while_no_job_waits_main_asks() {
     gate.wait();
     gate.wait();
     until_asleep(&jobs, 1);
+    // First on the list of those who sleep, then the call.
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while calls.load(Ordering::SeqCst) == 0 && Instant::now() < give_up {
+        std::thread::yield_now();
+    }
     assert_eq!(calls.load(Ordering::SeqCst), 1, "the worker that ran dry has called");
     assert_eq!(jobs.look(false), Pace::Ask);
     jobs.close();
