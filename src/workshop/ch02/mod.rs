@@ -10,6 +10,7 @@ mod room;
 
 use std::time::{Duration, Instant};
 
+use super::attempt::SPINS;
 use super::{Attempt, Demo, Exercise, Expect, Kind, Of, Wrong};
 use crate::lab::client::Poll;
 use crate::lab::rest::{NAPS, Naps, Rest};
@@ -204,10 +205,15 @@ fn until<T>(
     mut find: impl FnMut(&[Record]) -> Option<T>,
 ) -> Result<std::result::Result<T, Vec<Record>>> {
     let mut stuck = Stuck::since_now();
-    server.wait_for(what, |records| match find(records) {
+    let waited = server.wait_for(what, |records| match find(records) {
         Some(found) => Some(Ok(found)),
         None => stuck.look(server, records).then(|| Err(last(records))),
-    })
+    });
+    match waited {
+        // The lab may see it sooner, and gives up.
+        Err(Trouble(why)) if why.contains(SPINS) => Ok(Err(last(&server.records()))),
+        waited => waited,
+    }
 }
 
 fn last(records: &[Record]) -> Vec<Record> {
