@@ -1,4 +1,4 @@
-//! Chapter 3: the kernel keeps the list, and says who is ready.
+//! Chapter 3, with a bug to hunt: the kernel keeps the list, and says who is ready.
 //!
 //! The server registers each socket once with the kernel's event queue (kqueue,
 //! or epoll on Linux) and sleeps in one call until any of them is ready. An

@@ -12,6 +12,8 @@ pub const SEEN_BY_STRACE_ALONE: &[(&str, &str)] = &[
     ("ch04-build", "pause-at-all"),
     ("ch04-build", "return-at-all"),
     ("ch04-build", "emfile-alone"),
+    ("ch04-stretch-reserve", "sends-away-at-all"),
+    ("ch04-stretch-reserve", "no-pause"),
     ("ch05-build", "park-unwatched"),
     ("ch05-stretch-loops", "close-at-eagain"),
 ];
@@ -33,9 +35,18 @@ impl Injection {
     /// From now on the first of these calls (a list, as strace takes it) that the
     /// thread makes fails with `errno`, and does nothing. `None`: strace cannot do it.
     pub fn once(tid: u64, calls: &str, errno: &str) -> Option<Injection> {
+        Injection::begin(tid, calls, &format!("error={errno}:when=1"))
+    }
+
+    /// From now on all of these calls do so, as long as this lives.
+    pub fn from_now_on(tid: u64, calls: &str, errno: &str) -> Option<Injection> {
+        Injection::begin(tid, calls, &format!("error={errno}"))
+    }
+
+    fn begin(tid: u64, calls: &str, how: &str) -> Option<Injection> {
         let mut command = Command::new("strace");
         command.args(["-o", "/dev/null", "-e", &format!("trace={calls}")]);
-        command.args(["-e", &format!("inject={calls}:error={errno}:when=1")]);
+        command.args(["-e", &format!("inject={calls}:{how}")]);
         command.args(["-p", &tid.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut injection = Injection { strace: alone(|| command.spawn()).ok()? };

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::attempt::show;
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
+use crate::lab::record::Kind;
 use crate::lab::rest::NAPS;
 use crate::lab::{Action, LastWords, Stage, Trouble};
 
@@ -100,6 +101,15 @@ fn of_panic(attempt: &Attempt, Panic { said, line }: Panic) -> Finding {
 /// How the lab begins to say that something has not come.
 const WAITED: &str = "waited for ";
 
+/// What it has said last: some of it beside the trace, some as records of it. (The
+/// trace's header is nothing that it says.)
+fn last_lines(words: &LastWords) -> String {
+    let plain = words.lines.iter().map(String::as_str).filter(|line| !line.starts_with('{'));
+    let logged = words.records.iter().filter(|r| r.kind == Kind::Log).map(|r| r.note.as_str());
+    let said: Vec<&str> = plain.chain(logged).collect();
+    said[said.len().saturating_sub(3)..].join("; ")
+}
+
 /// Takes out of a finding what the lab says for its own use: the last records,
 /// which the trace shows, and its way to say what it waited for.
 fn plain_words(attempt: &Attempt, finding: &mut Finding) {
@@ -157,10 +167,7 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
         return of_panic(attempt, said);
     }
     let words = attempt.play().last_words().unwrap_or_default();
-    // The trace's header is nothing that it says.
-    let said: Vec<&str> =
-        words.lines.iter().map(String::as_str).filter(|line| !line.starts_with('{')).collect();
-    let (did, said) = (attempt.did(), said.join("; "));
+    let (did, said) = (attempt.did(), last_lines(&words));
     let finding = match (words.exit, words.signal) {
         (Some(status), _) => {
             let seen = format!("It ended by itself, with status {status}. It said: {said:?}");
@@ -194,6 +201,13 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
             let expected = "It prints \"listening on http://…\" once it can be connected to.";
             Finding::new(did, expected, format!("After its start {why}."))
                 .usually("`announce` prints that line. Something before it never comes to an end.")
+        }
+        _ if trouble.0.contains("ECONNREFUSED") => {
+            let expected = "Who has read where it listens can connect.";
+            Finding::new(did, expected, "Connection refused (ECONNREFUSED).").usually(
+                "From listen on the kernel takes clients in, and not before: print where it listens \
+                 (cli::announce) after that.",
+            )
         }
         _ if trouble.0.starts_with("broken invariant") => {
             let (seen, line) = trouble.0.split_once('\n').unwrap_or((&trouble.0, ""));

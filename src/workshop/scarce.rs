@@ -45,7 +45,7 @@ pub(super) fn accept_fails(a: &Attempt) -> Result<Option<Finding>> {
                  lose it, too, and in a moment there may be room again. Print it, and go on.",
             )))
         }
-        Ok(records) if !records.iter().any(|r| r.kind == Kind::Log) => {
+        Ok(records) if !is_said(a, 0, &records) => {
             let expected = "A line on stderr that says so.";
             Ok(Some(finding(expected, "No line: it asks again in silence.", &records).usually(
                 "An error of accept that is thrown away: nobody gets in, and nobody is told why. \
@@ -54,4 +54,34 @@ pub(super) fn accept_fails(a: &Attempt) -> Result<Option<Finding>> {
         }
         Ok(_) => Ok(None),
     }
+}
+
+/// What the server that was started last has said on stderr beside its trace, line by
+/// line; how many there are is a mark for [`is_said`].
+pub(super) fn lines(a: &Attempt) -> Vec<String> {
+    let words = a.play().last_words().unwrap_or_default();
+    // The trace's header is nothing that it says.
+    words.lines.into_iter().filter(|line| !line.starts_with('{')).collect()
+}
+
+/// Whether it has said something: in a line of `common::log`, which is one of these
+/// records, or in one of its own on stderr, after so many others.
+pub(super) fn is_said<'a>(
+    a: &Attempt,
+    before: usize,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> bool {
+    records.into_iter().any(|r| r.kind == Kind::Log) || lines(a).len() > before
+}
+
+/// A `read` that had room for nothing: a `Vec` that was given a capacity, and no length.
+pub(super) fn no_room(records: &[Record]) -> Option<Finding> {
+    let is_empty = |r: &&Record| r.is_call("read") && r.args.ends_with(", 0");
+    let read = records.iter().find(is_empty)?;
+    let expected = "read is given a buffer of 16 KiB.";
+    let finding = Finding::new("A client connects.", expected, "It is given room for 0 bytes.");
+    Some(finding.shown_by([read]).usually(
+        "Vec::with_capacity reserves memory, and has no length: as a slice it is empty, and read \
+         says 0 at once. [0; 16 * 1024] or vec![0; 16 * 1024] is a buffer.",
+    ))
 }

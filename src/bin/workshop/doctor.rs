@@ -1,5 +1,6 @@
 //! Is this machine set up for the workshop?
 
+use std::env;
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
@@ -20,7 +21,12 @@ pub fn run(page: &mut Page) -> Result<bool> {
     let mut well = true;
     let mut say = |is: bool, what: &str, found: &str| {
         well &= is;
-        let (tone, mark) = if is { (Tone::Good, "ok     ") } else { (Tone::Bad, "not ok ") };
+        let (tone, mark) = match is {
+            // Done without, but not here.
+            true if found.starts_with("not here") => (Tone::Bold, "missing"),
+            true => (Tone::Good, "ok     "),
+            false => (Tone::Bad, "not ok "),
+        };
         page.prose(tone, &format!("{mark} {what:<12} "), found);
     };
     let rustc = first_line("rustc", &["--version"]);
@@ -51,6 +57,16 @@ pub fn run(page: &mut Page) -> Result<bool> {
     let version = curl.and_then(|line| line.split(" (").next().map(str::to_string));
     let said = version.unwrap_or("not here: the book asks with it; the checks do not".to_string());
     say(true, "curl", &said);
+    for (name, without) in [
+        ("nc", "the book's Try its and some hunts connect with it; the checks do not"),
+        ("strace", "some checks see less, and say so"),
+    ] {
+        match is_in_path(name) {
+            true => say(true, name, "can be found"),
+            false if name == "strace" && !cfg!(target_os = "linux") => {}
+            false => say(true, name, &format!("not here: {without}")),
+        }
+    }
     let own = pristine::root().join("target/workshop");
     let written = fs::create_dir_all(&own).and_then(|()| fs::write(own.join("doctor"), "ok"));
     let said = written.as_ref().map_or_else(sys::describe, |()| "can be written".to_string());
@@ -68,6 +84,12 @@ pub fn run(page: &mut Page) -> Result<bool> {
     page.line("");
     page.line(if well { "All is well." } else { "Mend what is not ok, and run this again." });
     Ok(well)
+}
+
+/// Whether a program of this name can be found; not every `nc` says a version.
+fn is_in_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn first_line(program: &str, args: &[&str]) -> Option<String> {

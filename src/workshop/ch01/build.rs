@@ -1,9 +1,10 @@
 //! The first server, step by step.
 
 use super::ends::{all_of_it, outlive_a_client, story};
-use super::told;
-use crate::lab::record::Kind;
+use super::found::{be_found, have_the_port_back};
+use super::{is_incomplete, told};
 use crate::lab::{Record, Result, Server, Trouble};
+use crate::workshop::scarce::no_room;
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Step, Verdict, failed, passed};
 
 pub(super) const STEPS: &[Step] = &[
@@ -14,94 +15,6 @@ pub(super) const STEPS: &[Step] = &[
     Step { title: "all of the answer goes out", check: all_of_it },
     Step { title: "it outlives its clients", check: outlive_a_client },
 ];
-
-fn be_found(a: &Attempt) -> Result<Verdict> {
-    const DID: &str = "Starts your server on a port that the kernel picks, and connects.";
-    let server = match a.start(&[]) {
-        Ok(server) => server,
-        Err(Trouble(why)) => {
-            let why = why.split("did not start: ").last().unwrap_or_default();
-            let why = why.split(['{', '\n']).next().unwrap_or_default();
-            let seen = format!("It did not start: {}.", why.trim());
-            let words = a.play().last_words().unwrap_or_default();
-            return failed(
-                Finding::new(DID, "One line on stdout: listening on http://127.0.0.1:….", seen)
-                    .usually(
-                        "Nobody can reach it: a socket takes clients in when it has an address \
-                         (bind) and listens (listen); cli::announce prints the line.",
-                    )
-                    .shown_by(&words.records[words.records.len().saturating_sub(6)..])
-                    .page("ch01.html#listen"),
-            );
-        }
-    };
-    if server.address().port() == 0 {
-        return failed(
-            Finding::new(DID, "The port that the kernel has picked.", "Your line says port 0.")
-                .usually(
-                    "port 0 means: pick one. What was asked for (options.address) is not what came \
-                     of it; getsockname tells (sys::local_address), after bind.",
-                )
-                .page("ch01.html#getsockname"),
-        );
-    }
-    if !server.address().ip().is_loopback() {
-        let seen = format!("It listens on {}.", server.address());
-        return failed(
-            Finding::new(DID, "It listens on 127.0.0.1, the address that it was given.", seen)
-                .usually(
-                    "A socket that listens without an address gets one: any free port, on all \
-                     addresses of this machine, so that others can reach it. bind gives it \
-                     options.address, before listen.",
-                )
-                .page("ch01.html#bind"),
-        );
-    }
-    a.connect("A", &server)?;
-    passed("it listens, and says where")
-}
-
-fn have_the_port_back(a: &Attempt) -> Result<Verdict> {
-    let server = a.start(&[])?;
-    let _a = a.connect("A", &server)?;
-    let is_setup = |r: &&Record| {
-        r.kind == Kind::Call
-            && matches!(&*r.call, "socket" | "setsockopt" | "bind" | "listen" | "getsockname")
-    };
-    // The last call of the setup, or the first of the loop, is there: so are those before.
-    let setup = a.until(&server, "the setup", |records| {
-        let begun = records.iter().any(|r| r.call == "accept" || r.is_call("getsockname"));
-        begun.then(|| records.iter().filter(is_setup).cloned().collect::<Vec<_>>())
-    })?;
-    let Reached::Yes(setup) = setup else {
-        return Err(Trouble("it listens, and its trace does not show how".into()));
-    };
-    let reuse = setup.iter().position(|r| r.args.contains("SO_REUSEADDR") && r.errno.is_none());
-    let bind = setup.iter().position(|r| r.is_call("bind"));
-    let finding = |seen: &str, usually: &str| {
-        Finding::new(
-            "Looks at the calls before the first accept.",
-            "SO_REUSEADDR set before bind.",
-            seen,
-        )
-        .usually(usually)
-        .shown_by(&setup)
-        .page("ch01.html#setsockopt")
-    };
-    match (reuse, bind) {
-        (None, _) => failed(finding(
-            "It is not set.",
-            "Without it a server that is started again must wait until the last connections of \
-             the old one are forgotten: a minute or more.",
-        )),
-        (_, None) => Err(Trouble("it listens, and its trace has no bind".into())),
-        (Some(reuse), Some(bind)) if reuse > bind => failed(finding(
-            "It is set after bind.",
-            "bind is the call that looks at it: set it before bind.",
-        )),
-        _ => passed("SO_REUSEADDR is set before bind"),
-    }
-}
 
 fn one_after_another(a: &Attempt) -> Result<Verdict> {
     let server = a.start(&[])?;
@@ -167,6 +80,9 @@ fn hear_and_answer(a: &Attempt) -> Result<Verdict> {
             );
         }
         Outcome::Ended(bytes, _) => {
+            if let Some(finding) = no_room(&server.records()) {
+                return failed(finding);
+            }
             return failed(
                 finding(&format!("The end, after {} bytes.", bytes.len()))
                     .usually("Between accept and close stand a read and a write.")
@@ -236,9 +152,14 @@ fn half_a_request(a: &Attempt, server: &Server) -> Result<Verdict> {
         Finding::new(did, "400, after one read: it is not complete.", seen).page("ch01.html#read")
     };
     match a.answer_or_rest(server, &mut slow)? {
-        Outcome::Answered(answer) if answer.status == 400 => {
-            passed("200 for /, 404 for /nothing, 400 for half a request, nothing for no word")
-        }
+        Outcome::Answered(answer) if answer.status == 400 && !is_incomplete(&answer) => failed(
+            finding("400 for bytes that D has not sent.")
+                .usually(
+                    "Give http::answer_once the bytes that were read, and no more: &buffer[..n]",
+                )
+                .lines(String::from_utf8_lossy(&answer.body).lines().map(String::from)),
+        ),
+        Outcome::Answered(answer) if answer.status == 400 => long_request(a, server),
         Outcome::Asleep(records) | Outcome::Spins(records) => failed(
             finding("Nothing: your server reads on.")
                 .usually(
@@ -250,6 +171,28 @@ fn half_a_request(a: &Attempt, server: &Server) -> Result<Verdict> {
         other => failed(
             finding(&told(&other))
                 .usually("What is no request gets an answer, too: http::answer_once makes it."),
+        ),
+    }
+}
+
+/// Long, and all of it there before the first `read`.
+fn long_request(a: &Attempt, server: &Server) -> Result<Verdict> {
+    let mut long = b"GET / HTTP/1.1\r\nHost: lab\r\nX: ".to_vec();
+    long.resize(8 * 1024, b'x');
+    long.extend(b"\r\n\r\n");
+    let mut client = a.connect("E", server)?;
+    server.freeze()?;
+    client.send(&long)?;
+    server.thaw()?;
+    match a.answer_or_rest(server, &mut client)? {
+        Outcome::Answered(answer) if answer.status == 200 => {
+            passed("200 for /, 404 for /nothing, 400 for half a request, nothing for no word")
+        }
+        other => failed(
+            Finding::new("E sends a request of 8 KiB.", "200: one read gets it all.", told(&other))
+                .usually("There is not room for it: the buffer is to hold 16 KiB.")
+                .shown_by(story(server, &client)?.iter())
+                .page("ch01.html#read"),
         ),
     }
 }

@@ -1,14 +1,18 @@
 //! A goodbye in two steps: the end is said first, and what still comes is read.
 
+use super::ends::all_of_it;
 use super::{bytes_read, story_of, told};
 use crate::lab::client::request;
-use crate::lab::{End, Record, Result, Trouble};
-use crate::workshop::{Attempt, Finding, Outcome, Step, Verdict, failed, passed};
+use crate::lab::{End, Record, Result, Server, Trouble};
+use crate::workshop::{Attempt, Finding, Outcome, Reached, Step, Verdict, failed, passed};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "the whole answer, then the end", check: whole_then_end },
     Step { title: "no client keeps it for ever", check: not_for_ever },
 ];
+
+/// So much rubbish is thrown away at least. (Who counts reads counts less in some.)
+const LEAST: usize = 256 * 1024;
 
 /// Longer than what is read of it, and short enough for a receive buffer.
 const LONG: usize = 40 * 1024;
@@ -61,17 +65,71 @@ fn whole_then_end(a: &Attempt) -> Result<Verdict> {
             ));
         }
     }
+    for more in ["more", "and more"] {
+        let mark = server.mark();
+        let sent = client.send(more.as_bytes());
+        let heard = |r: &Record| r.did("read", fd) && r.ret > Some(0);
+        let taken = a.until(&server, "what A sends to be read", |records| {
+            let since = &records[records.partition_point(|r| r.seq <= mark)..];
+            let closed = records.iter().any(|r| r.did("close", fd));
+            (closed || since.iter().any(heard)).then_some(!closed)
+        })?;
+        let records = server.records();
+        if let (Reached::Yes(false), Some(left @ 1..)) =
+            (&taken, LONG.checked_sub(bytes_read(&records, fd)))
+        {
+            let seen = format!("{left} of {LONG} bytes were never read.");
+            let expected = "All of them are read before the close.";
+            return failed(finding(expected, &seen, &records).usually(RESET));
+        }
+        if sent.is_err() || !matches!(taken, Reached::Yes(true)) {
+            let did = format!(
+                "A sends a request of 40 KiB, and has answer and end; then it sends {more:?}."
+            );
+            let seen = match taken {
+                Reached::Yes(_) => "It was closed before A had finished.",
+                _ => "It is not read.",
+            };
+            return failed(
+                Finding::new(did, "It is read, and A is kept until it has finished.", seen)
+                    .shown_by(story_of(&server.records(), fd))
+                    .usually(
+                        "Only a read of 0 says that A has finished. One that gives less than there \
+                         is room for says that no more has come yet; and shutdown_both ends A's \
+                         side as well, so that read says 0 at once.",
+                    )
+                    .page("ch01.html#close"),
+            );
+        }
+    }
     client.close();
     server.wait_record("A's close", 0, |r| r.did("close", fd))?;
-    let records = server.records();
-    let read = bytes_read(&records, fd);
-    if read < LONG {
-        let seen = format!("{} of {LONG} bytes were never read.", LONG - read);
-        return failed(
-            finding("All of them are read before the close.", &seen, &records).usually(RESET),
-        );
+    // shutdown_write ends what is written, too: it must not come between two writes.
+    let whole = all_of_it(a)?;
+    match whole {
+        Verdict::Failed(finding) if finding.trace.iter().any(|line| line.contains("SHUT_")) => {
+            return failed(finding.usually(
+                "The end was said before the last write: after it nothing more can be written \
+                 (EPIPE). shutdown_write comes when all of the answer has been taken.",
+            ));
+        }
+        Verdict::Failed(finding) => return failed(finding),
+        Verdict::Passed(_) => {}
     }
     passed("40 KiB were sent, the answer came, then the end; and nothing was left unread")
+}
+
+/// One that has its answer and its end, and resets: that is an error of the goodbye, and
+/// of no more.
+fn resets_meanwhile(a: &Attempt, server: &Server) -> Result<()> {
+    let mut rude = a.connect("R", server)?;
+    let fd = server.fd_of(rude.local())?;
+    let mark = server.mark();
+    rude.ask("/")?;
+    rude.rest()?;
+    server.wait_record("the goodbye", mark, |r| r.fd == Some(fd) && r.call == "shutdown")?;
+    rude.reset()?;
+    server.wait_record("R's close", mark, |r| r.did("close", fd)).map(drop)
 }
 
 fn not_for_ever(a: &Attempt) -> Result<Verdict> {
@@ -97,6 +155,25 @@ fn not_for_ever(a: &Attempt) -> Result<Verdict> {
             .shown_by(story_of(&records, fd)),
         );
     }
+    let fd = server.fd_of(client.local())?;
+    server.wait_record("A's close", 0, |r| r.did("close", fd))?;
+    let records = server.records();
+    let read = bytes_read(&records, fd);
+    if read < LEAST {
+        return failed(
+            Finding::new(
+                "A asks for /, and then sends rubbish without end.",
+                "After 1 MiB or so it is closed.",
+                format!("It was closed after {} KiB.", read / 1024),
+            )
+            .usually(
+                "Who sends a little more than was asked for, and is cut off so early, may lose the \
+                 answer all the same. The bound is 1 MiB.",
+            )
+            .shown_by(story_of(&records, fd)),
+        );
+    }
+    resets_meanwhile(a, &server)?;
     match a.connect("B", &server)?.ask("/")?.status {
         200 => passed("who sends without end is closed, and the next is answered"),
         status => Err(Trouble(format!("B asked for / and got {status}"))),

@@ -2,11 +2,12 @@
 
 mod build;
 mod ends;
+mod found;
 mod goodbye;
 mod words;
 
 use super::{Demo, Exercise, Expect, Kind, Of, Outcome, Wrong};
-use crate::lab::{End, Record, Stage};
+use crate::lab::{Answer, End, Record, Stage};
 
 pub(super) const EXERCISES: &[Exercise] = &[
     Exercise {
@@ -33,6 +34,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "zero-is-a-request", step: 4, says: "0 is not a request" },
             Wrong { slug: "to-the-blank-line", step: 4, says: "one read" },
             Wrong { slug: "one-write", step: 5, says: "offer the rest again" },
+            Wrong { slug: "two-writes", step: 5, says: "offer the rest again" },
             Wrong { slug: "says-nothing", step: 6, says: "nobody will know" },
             Wrong { slug: "accept-ends", step: 6, says: "error of accept was taken" },
             Wrong { slug: "accept-in-silence", step: 6, says: "nobody is told why" },
@@ -78,7 +80,9 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "close-at-once", step: 1, says: "sends a reset" },
             Wrong { slug: "one-read", step: 1, says: "sends a reset" },
             Wrong { slug: "read-first", step: 1, says: "both wait" },
+            Wrong { slug: "shutdown-both", step: 1, says: "ends A's" },
             Wrong { slug: "for-ever", step: 2, says: "has no bound" },
+            Wrong { slug: "its-error-ends-the-server", step: 2, says: "cannot say goodbye" },
         ],
     },
 ];
@@ -94,6 +98,11 @@ pub(super) fn told(outcome: &Outcome) -> String {
         Outcome::Asleep(_) => "Nothing: the server sleeps.".to_string(),
         Outcome::Spins(_) => "Nothing: the loop turns in vain.".to_string(),
     }
+}
+
+/// The words of a 400 for a request of which only the beginning has come.
+fn is_incomplete(answer: &Answer) -> bool {
+    String::from_utf8_lossy(&answer.body).contains("not complete")
 }
 
 /// How many bytes were read from this descriptor.

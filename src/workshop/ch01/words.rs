@@ -1,6 +1,6 @@
 //! Whose words are these? Bytes of one client that answer another.
 
-use super::told;
+use super::{is_incomplete, told};
 use crate::lab::{Client, Record, Result, Server, Trouble};
 use crate::workshop::{Attempt, Finding, Outcome, Step, Verdict, failed, passed};
 
@@ -42,6 +42,7 @@ fn one_letter(a: &Attempt) -> Result<Verdict> {
     };
     match outcome {
         Outcome::Answered(answer) if answer.status == 400 => {
+            fills_the_buffer(a, &server)?;
             passed("B's one letter is refused, whatever A had asked")
         }
         // A hunt: why it is A's page is for the learner to find.
@@ -61,6 +62,19 @@ fn one_letter(a: &Attempt) -> Result<Verdict> {
     }
 }
 
+/// A client whose bytes fill the buffer to its end: whatever comes of them, the next is
+/// answered.
+fn fills_the_buffer(a: &Attempt, server: &Server) -> Result<()> {
+    let mut long = b"GET / HTTP/1.1\r\nHost: lab\r\nX: ".to_vec();
+    long.resize(16 * 1024, b'x');
+    let mut client = a.connect("C", server)?;
+    server.freeze()?; // all of it is there before the first read
+    client.send(&long)?;
+    server.thaw()?;
+    a.answer_or_rest(server, &mut client)?;
+    a.connect("D", server)?.ask("/").map(drop)
+}
+
 fn after_a_break(a: &Attempt) -> Result<Verdict> {
     let server = a.start(&[])?;
     let mut rude = a.connect("A", &server)?;
@@ -71,6 +85,16 @@ fn after_a_break(a: &Attempt) -> Result<Verdict> {
     server.wait_record("A's close", 0, |r| r.did("close", fd))?;
     let (_b, outcome) = letter(a, &server)?;
     match outcome {
+        Outcome::Answered(answer) if answer.status == 400 && !is_incomplete(&answer) => failed(
+            Finding::new(
+                "B sends one letter, G.",
+                "400: the request is not complete.",
+                "400, but for bytes that B has not sent.",
+            )
+            .usually("Behind B's letter stand others: look at no more than was read.")
+            .shown_by(&reads(&server))
+            .lines(String::from_utf8_lossy(&answer.body).lines().map(String::from)),
+        ),
         Outcome::Answered(answer) if answer.status == 400 => {
             passed("nor is it a request when A's talk broke off")
         }

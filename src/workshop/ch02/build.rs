@@ -1,10 +1,11 @@
 //! Nobody sleeps, step by step.
 
 use super::leave::let_them_go;
+use super::room::serves_on;
 use super::{Came, answer, guest, story_of, until};
 use crate::lab::record::Kind;
 use crate::lab::{Record, Result, Trouble};
-use crate::workshop::scarce::accept_fails;
+use crate::workshop::scarce::{accept_fails, lines, no_room};
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
 
 pub(super) const STEPS: &[Step] = &[
@@ -93,7 +94,11 @@ fn ask_the_clients(a: &Attempt) -> Result<Verdict> {
                 ),
             }
         }
-        Ok(read) => Err(Trouble(format!("A says nothing, and read gives {:?}", read.ret))),
+        Ok(read) => match (no_room(&records), read.ret) {
+            (Some(finding), _) => failed(finding),
+            (None, Some(n)) => Err(Trouble(format!("A says nothing, and read returns {n}"))),
+            (None, None) => Err(Trouble("A says nothing, and read returns nothing".into())),
+        },
         Err(_) => failed(
             finding("A is not asked.").usually("Every client is asked, once in every turn."),
         ),
@@ -152,9 +157,13 @@ fn keep_a_list(a: &Attempt) -> Result<Verdict> {
         return failed(closed_too_soon(&server.records(), fd));
     }
     match answer(&server, &mut first)? {
-        Came::Answer(answer) if answer.status == 200 => {
-            passed("B was answered while A said nothing, and then A was")
-        }
+        Came::Answer(answer) if answer.status == 200 => match serves_on(a)? {
+            Some(finding) => failed(finding),
+            None => passed(
+                "B was answered while A said nothing, and then A was; who is in is served on when \
+                 nobody else can be accepted",
+            ),
+        },
         Came::Answer(answer) => Err(Trouble(format!("A asked for / and got {}", answer.status))),
         Came::End => failed(closed_too_soon(&server.records(), fd)),
         Came::Nothing(records) => failed(
@@ -219,9 +228,11 @@ fn write_once(a: &Attempt) -> Result<Verdict> {
     let said = server.wait_for("the next turn", |records| {
         let close = records.iter().position(|r| r.did("close", fd))?;
         let turns = |r: &Record| r.is_call("accept") || r.times > 0;
-        let lines = records.iter().filter(|r| r.kind == Kind::Log).map(|r| r.note.clone());
-        records[close..].iter().any(turns).then(|| lines.collect::<Vec<_>>())
+        let notes = records.iter().filter(|r| r.kind == Kind::Log).map(|r| r.note.clone());
+        records[close..].iter().any(turns).then(|| notes.collect::<Vec<_>>())
     })?;
+    let own = lines(a);
+    let said = [said, own.clone()].concat();
     if !said.iter().any(|line| line.contains("cut off at")) {
         let expected = "A line on stderr: client …: cut off at … of … bytes";
         return failed(match said.last() {
@@ -246,18 +257,21 @@ fn write_once(a: &Attempt) -> Result<Verdict> {
         let since = &records[records.partition_point(|r| r.seq <= mark)..];
         let close = since.iter().position(|r| r.did("close", other_fd))?;
         let turns = |r: &Record| r.is_call("accept") || r.times > 0;
-        let is_line = |r: &&Record| r.kind == Kind::Log && r.note.contains("cut off");
-        since[close..].iter().any(turns).then(|| since.iter().find(is_line).cloned())
+        let notes = since.iter().filter(|r| r.kind == Kind::Log).map(|r| r.note.clone());
+        since[close..].iter().any(turns).then(|| notes.collect::<Vec<_>>())
     })?;
-    match said {
+    let said = said.into_iter().chain(lines(a).into_iter().skip(own.len()));
+    let mut said = said.filter(|line| line.contains("cut off"));
+    match said.next() {
         None => passed("one write, one line, and B did not have to wait"),
         Some(line) => failed(
-            Finding::new(did, "B's answer is taken whole, and no line speaks of it.", &line.note)
+            Finding::new(did, "B's answer is taken whole, and no line speaks of it.", &line)
                 .usually(
                     "The write took all that it was given, and nothing was cut off: the line is for \
                      an answer of which less was taken than it has (written < answer.len()).",
                 )
-                .shown_by(story_of(&server.records(), other_fd).into_iter().chain([&line]))
+                .shown_by(story_of(&server.records(), other_fd))
+                .lines([line])
                 .page("ch02.html#write-once-more"),
         ),
     }

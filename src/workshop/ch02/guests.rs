@@ -1,5 +1,6 @@
 //! The guest who was shown out: places in a list that has become shorter.
 
+use super::leave::turn_of_close;
 use super::{Came, answer, guest, story_of, until};
 use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
@@ -30,7 +31,7 @@ fn turn_is_over(server: &Server, answered: &[i32]) -> Result<()> {
     })
 }
 
-fn several_at_once(a: &Attempt) -> Result<Verdict> {
+pub(super) fn several_at_once(a: &Attempt) -> Result<Verdict> {
     let server = a.start(&[])?;
     let (mut holder, holder_fd) = guest(a, &server, "S")?;
     let mut guests = Vec::new();
@@ -42,8 +43,9 @@ fn several_at_once(a: &Attempt) -> Result<Verdict> {
         client.get("/")?;
     }
     turn_is_over(&server, &[holder_fd, guests[0].1.1, guests[1].1.1])?;
-    let did = "S, A, B, C and D connect. S asks for /slow, and A and B ask while it works: all \
-               three are finished in one turn. Then D asks, then C.";
+    let did = "S, A, B, C and D connect. S asks for /slow, and A and B ask while it works. \
+               Then D asks, then C.";
+    let turn = turn_of_close(&server.records(), guests[0].1.1).to_vec();
     guests.reverse();
     for (name, (client, fd)) in &mut guests {
         let has_asked = matches!(*name, "A" | "B");
@@ -87,7 +89,15 @@ fn several_at_once(a: &Attempt) -> Result<Verdict> {
             return failed(finding(expected, "It is kept.".into()));
         }
     }
-    passed("S, A and B left in one turn, and C and D stayed until they had asked")
+    // (In the turn in which A was: who asks from the back to the front comes to S last.)
+    for (name, (_, fd)) in &guests {
+        if !turn.iter().any(|r| r.is_call("read") && r.fd == Some(*fd)) {
+            let expected = "In the turn in which A leaves everybody else is asked as well.";
+            let seen = format!("{name}, descriptor {fd}, was not asked before the next turn.");
+            return failed(Finding::new(did, expected, seen).shown_by(turn.iter().take(8)));
+        }
+    }
+    passed("A and B left in one turn, and C and D, who were asked in it, stayed until they spoke")
 }
 
 fn the_last_one(a: &Attempt) -> Result<Verdict> {

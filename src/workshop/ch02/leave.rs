@@ -1,8 +1,9 @@
 //! Who is let go, and what that must not do to the others.
 
+use super::guests::several_at_once;
 use super::{Came, answer, goes_on, guest, story_of, until};
-use crate::lab::record::Kind;
 use crate::lab::{Record, Result, Server};
+use crate::workshop::scarce::{is_said, lines};
 use crate::workshop::{Attempt, Finding, Verdict, failed, passed};
 
 pub(super) fn let_them_go(a: &Attempt) -> Result<Verdict> {
@@ -41,14 +42,20 @@ pub(super) fn let_them_go(a: &Attempt) -> Result<Verdict> {
         if !turn.iter().any(|r| r.is_call("read") && r.fd == Some(other)) {
             let expected = "B and C are asked in that turn as well.";
             let seen = format!("{name}, descriptor {other}, was not asked before the next turn.");
-            return failed(
-                Finding::new(DID, expected, seen)
-                    .usually(
+            let close = turn.iter().position(|r| r.did("close", fd)).unwrap_or(0);
+            let goes_on = turn[close..].iter().any(|r| r.is_call("read"));
+            return failed(Finding::new(DID, expected, seen).shown_by(turn).usually(
+                match goes_on {
+                    true => {
                         "Taking A out of the list has put another one into its place, and the loop \
-                         went on to the next place. Look at the same place again.",
-                    )
-                    .shown_by(turn),
-            );
+                     went on to the next place. Look at the same place again."
+                    }
+                    false => {
+                        "A's close was the end of the turn. It is A's matter alone: go on with the \
+                     list, and ask everybody in it in every turn."
+                    }
+                },
+            ));
         }
     }
     if let Some(finding) = says_nothing(a, &server)? {
@@ -78,11 +85,21 @@ pub(super) fn let_them_go(a: &Attempt) -> Result<Verdict> {
             );
         }
     }
-    passed("who left, reset or was answered was closed; nobody else was, or was passed over")
+    match several_at_once(a)? {
+        Verdict::Failed(finding) if finding.mistake.is_empty() => failed(finding.usually(
+            "A place in the list names a client only as long as nobody before it is taken out. Take \
+             out from the back to the front, or while you go through the list, and then look at the \
+             same place again.",
+        )),
+        Verdict::Failed(finding) => failed(finding),
+        Verdict::Passed(_) => passed(
+            "who left, reset or was answered was closed; nobody else was, or was passed over",
+        ),
+    }
 }
 
 /// The turn of the loop in which this descriptor was closed.
-fn turn_of_close(records: &[Record], fd: i32) -> &[Record] {
+pub(super) fn turn_of_close(records: &[Record], fd: i32) -> &[Record] {
     let begins = |r: &Record| r.is_call("accept") || r.times > 0;
     let close = records.iter().position(|r| r.did("close", fd)).unwrap_or(0);
     let from = records[..close].iter().rposition(begins).unwrap_or(0);
@@ -111,22 +128,37 @@ fn says_nothing(a: &Attempt, server: &Server) -> Result<Option<Finding>> {
     })
 }
 
-/// What is wrong with how a client is taken that resets its connection.
+/// What is wrong with how clients are taken that reset their connections: one finds that
+/// out in a read, one in a write.
 fn resets(a: &Attempt, server: &Server) -> Result<Option<Finding>> {
-    let (rude, fd) = guest(a, server, "E")?;
-    let mark = server.mark();
+    Ok(match reset(a, server, "E", "E connects and resets.")? {
+        Some(finding) => Some(finding),
+        None => {
+            let did = "F asks for /slow?ms=50, ends its side, and resets while the handler works.";
+            reset(a, server, "F", did)?
+        }
+    })
+}
+
+fn reset(a: &Attempt, server: &Server, name: &str, did: &str) -> Result<Option<Finding>> {
+    let (mut rude, fd) = guest(a, server, name)?;
+    let (mark, lines) = (server.mark(), lines(a).len());
+    if name == "F" {
+        rude.get("/slow?ms=50")?;
+        rude.half_close()?;
+        server.wait_record("the handler", mark, |r| r.is_step("handler sleeps"))?;
+    }
     rude.reset()?;
     let closed = until(server, "its close", |records| {
         records.iter().any(|r| r.seq > mark && r.did("close", fd)).then_some(())
     })?;
     let finding = |expected: &str, seen: &str, records: &[Record]| {
-        let did = "E connects and resets.";
         Finding::new(did, expected, seen).shown_by(story_of(records, fd))
     };
     if let Err(records) = closed {
-        let expected = "E is taken from the list and closed.";
+        let expected = format!("{name} is taken from the list and closed.");
         return Ok(Some(
-            finding(expected, "It is kept.", &records)
+            finding(&expected, "It is kept.", &records)
                 .usually("Only EAGAIN says: not yet. After any other error nothing more comes."),
         ));
     }
@@ -136,10 +168,10 @@ fn resets(a: &Attempt, server: &Server) -> Result<Option<Finding>> {
         let since = || records.iter().filter(|r| r.seq > mark).cloned().collect::<Vec<_>>();
         records[close..].iter().any(turns).then(since)
     })?;
-    let reads = records.iter().filter(|r| r.fd == Some(fd) && r.is_call("read"));
-    let error = reads.filter_map(|r| r.errno.clone()).find(|errno| errno != "EAGAIN");
-    let is_said = records.iter().any(|r| r.kind == Kind::Log);
-    Ok(match (error, is_said) {
+    let talks = |r: &&Record| r.fd == Some(fd) && (r.is_call("read") || r.is_call("write"));
+    let errors = records.iter().filter(talks).filter_map(|r| r.errno.clone());
+    let error = errors.into_iter().find(|errno| errno != "EAGAIN");
+    Ok(match (error, is_said(a, lines, &records)) {
         (Some(error), false) => {
             let expected = format!("A line on stderr that says so ({error}).");
             Some(finding(&expected, "No line.", &records).usually(

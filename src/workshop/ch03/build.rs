@@ -1,9 +1,10 @@
 //! What is checked on the way from chapter 2 to chapter 3.
 
+use super::unwatched;
 use super::watched::{is_op, listener, unanswered};
 use crate::lab::scenarios::{How, Seen};
 use crate::lab::{Record, Result};
-use crate::workshop::{Attempt, Finding, Reached, Verdict, failed, passed};
+use crate::workshop::{Attempt, Finding, Outcome, Reached, Verdict, failed, passed};
 
 pub(super) fn watches_listener(attempt: &Attempt) -> Result<Verdict> {
     let server = attempt.start(&[])?;
@@ -85,15 +86,38 @@ pub(super) fn watches_clients(attempt: &Attempt) -> Result<Verdict> {
     }
     let mut b = attempt.connect("B", &server)?;
     b.get("/")?;
-    if let Some(finding) = unanswered(attempt.answer_or_rest(&server, &mut b)?, "B", "A is silent")
-    {
+    let outcome = attempt.answer_or_rest(&server, &mut b)?;
+    let note = format!("({})", b.local());
+    let is_in = server.records().iter().any(|r| r.accepted().is_some() && r.note == note);
+    if let (Outcome::Asleep(last) | Outcome::Spins(last), false) = (&outcome, is_in) {
+        return failed(
+            Finding::new(
+                "A connects and says nothing; then B connects, and asks for /.",
+                "B is accepted as A was.",
+                "B waits in the accept queue, and the server sleeps.",
+            )
+            .usually(
+                "A listener that was added with Mode::Oneshot is told of once, and one with \
+                 Mode::Edge once for all who have come by then: it must be Mode::Level.",
+            )
+            .shown_by(last)
+            .page("ch03.html#the-code"),
+        );
+    }
+    if let Some(finding) = unanswered(outcome, "B", "A is silent") {
         return failed(finding);
     }
     a.get("/")?;
     if let Some(finding) = unanswered(attempt.answer_or_rest(&server, &mut a)?, "A", "B is gone") {
         return failed(finding);
     }
-    passed("both are watched, and each is answered when it speaks")
+    match unwatched::finding(attempt)? {
+        Some(finding) => failed(finding),
+        None => passed(format!(
+            "both are watched, and each is answered when it speaks{}",
+            unwatched::not_checked()
+        )),
+    }
 }
 
 pub(super) fn crowd(attempt: &Attempt) -> Result<Verdict> {

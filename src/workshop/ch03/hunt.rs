@@ -35,7 +35,20 @@ pub(super) fn lets_go(attempt: &Attempt) -> Result<Verdict> {
         (closed || at_its_end).then_some(closed)
     };
     match attempt.until(&server, "A to be closed", closed_or_again)? {
-        Reached::Yes(true) => passed("A is closed at its end"),
+        Reached::Yes(true) => match a.rest()?.0.len() {
+            0 => passed("A is closed at its end"),
+            n => failed(
+                Finding::new(
+                    did,
+                    expected,
+                    format!("It is closed, and was sent {n} bytes before."),
+                )
+                .usually(
+                    "0 is not a request of no bytes. Who has asked nothing is answered nothing.",
+                )
+                .page("ch03.html#the-code"),
+            ),
+        },
         // A hunt: why it comes again and again is for the learner to find.
         Reached::Yes(false) => failed(
             Finding::new(did, expected, "The same read of 0 bytes, again and again.")
@@ -46,7 +59,7 @@ pub(super) fn lets_go(attempt: &Attempt) -> Result<Verdict> {
             Finding::new(did, expected, "A has left, and its descriptor was never closed.")
                 .usually(
                     "To stop watching is not enough: the descriptor is still the server's, and \
-                     there is an end to them.",
+                     it has only so many of them.",
                 )
                 .shown_by(&last),
         ),

@@ -3,6 +3,7 @@
 mod build;
 mod hunt;
 mod stretch;
+mod unwatched;
 mod watched;
 
 use super::{Demo, Exercise, Expect, Kind, Of, Step, Wrong};
@@ -107,6 +108,8 @@ const SILENCE: Exercise = Exercise {
     wrong: &[
         Wrong { slug: "polls", step: 2, says: "a time limit" },
         Wrong { slug: "whole-limit", step: 3, says: "starts anew" },
+        Wrong { slug: "anew-for-all", step: 3, says: "starts anew" },
         Wrong { slug: "stale", step: 4, says: "for a client that has gone" },
+        Wrong { slug: "no-delete", step: 1, says: "delete first" },
     ],
 };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::abort::{goes_on, goes_on_at_enfile};
 use super::{Rest, full, idle, is_op, listener, watch};
-use crate::lab::record::Kind;
 use crate::lab::scenarios::{How, Seen};
-use crate::lab::{Record, Result, Trouble};
+use crate::lab::{Record, Result, Server, Trouble};
+use crate::workshop::scarce::is_said;
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
 
 pub(super) const STEPS: &[Step] = &[
@@ -81,8 +81,15 @@ fn step_back(a: &Attempt) -> Result<Verdict> {
     let finding = |seen: &str, records: &[Record]| {
         Finding::new(FULL, expected, seen).shown_by(records).page("ch04.html#accept-when-it-fails")
     };
+    if let (Rest::Right, Some(wait)) = (&rest, too_long(&server.records())) {
+        let limit = wait.time_limit().unwrap_or_default();
+        return failed(finding(&format!("The next wait may last {limit:?}."), &[wait]).usually(
+            "So long nobody looks whether there is room, and who has come waits outside: a pause is \
+             a moment. listener.patience() is what is left of it.",
+        ));
+    }
     match rest {
-        Rest::Right => match said_nothing(&server.records()) {
+        Rest::Right => match said_nothing(a, &server) {
             None => match goes_on_at_enfile(a)? {
                 Some(finding) => failed(finding),
                 None => passed(
@@ -107,20 +114,10 @@ fn step_back(a: &Attempt) -> Result<Verdict> {
                     "It has been paused, and accept is called again all the same, to fail as before: \
                      leave the loop when the pause begins."
                 }
-                false => {
-                    "EMFILE is about us: the next accept fails as this one did, and the listener \
-                     stays readable. Have it paused, and leave the loop."
-                }
+                false => NO_PAUSE,
             }))
         }
-        Rest::BackAtOnce(records) => {
-            let seen = "It leaves the event queue, and is back before the next wait.";
-            failed(finding(seen, &records).usually(
-                "The pause was ended as soon as it had begun: it must last over a wait, whose limit is \
-                 the pause's end. end_pause and cut_pause_short end it now, resume when its time is \
-                 over.",
-            ))
-        }
+        Rest::BackAtOnce(records) => failed(finding(BACK, &records).usually(ENDED_AT_ONCE)),
         Rest::Naps(records) => {
             let seen = "Main sleeps by itself, again and again; the listener stays in the queue.";
             failed(finding(seen, &records).usually(
@@ -137,13 +134,34 @@ fn step_back(a: &Attempt) -> Result<Verdict> {
     }
 }
 
+const NO_PAUSE: &str = "EMFILE is about us: the next accept fails as this one did, and the listener \
+                        stays readable. Have it paused, and leave the loop.";
+const BACK: &str = "It leaves the event queue, and is back before the next wait.";
+const ENDED_AT_ONCE: &str = "The pause was ended as soon as it had begun: it must last over a wait, \
+                             whose limit is the pause's end. end_pause and cut_pause_short end it \
+                             now, resume when its time is over.";
+
+/// Whether the listener has left the queue last, and is not back.
+fn is_paused(records: &[Record]) -> bool {
+    let Some(listener) = listener(records) else { return false };
+    let is_its = |r: &&Record| is_op(r, "add", listener) || is_op(r, "delete", listener);
+    records.iter().rfind(is_its).is_some_and(|r| r.op.as_deref() == Some("delete"))
+}
+
+/// A wait in a pause that may last longer than anybody should be kept outside.
+fn too_long(records: &[Record]) -> Option<Record> {
+    let emfile = records.iter().position(|r| r.failed("accept", "EMFILE"))?;
+    let wait = records[emfile..].iter().find(|r| r.is_wait_enter())?;
+    wait.time_limit().is_some_and(|limit| limit > Duration::from_secs(1)).then(|| wait.clone())
+}
+
 /// What was done between the first `EMFILE` and the next wait, if no line told of it.
-fn said_nothing(records: &[Record]) -> Option<Vec<Record>> {
+fn said_nothing(a: &Attempt, server: &Server) -> Option<Vec<Record>> {
+    let records = server.records();
     let emfile = records.iter().position(|r| r.failed("accept", "EMFILE"))?;
     let since = &records[emfile..];
     let wait = since.iter().position(|r| r.is_wait_enter() || r.is_wait()).unwrap_or(since.len());
-    let is_said = since[..wait].iter().any(|r| r.kind == Kind::Log);
-    (!is_said).then(|| since[..wait].to_vec())
+    (!is_said(a, 0, &since[..wait])).then(|| since[..wait].to_vec())
 }
 
 /// What a turn of the loop that spins does.
@@ -157,8 +175,14 @@ fn turned(records: &[Record]) -> String {
 pub(super) fn come_back(a: &Attempt) -> Result<Verdict> {
     let (server, _clients) = full(a)?;
     let rest = watch(&server, "the listener to be watched again", |records, listener| {
-        let deleted = records.iter().position(|r| is_op(r, "delete", listener));
-        deleted.is_some_and(|at| records[at..].iter().any(|r| is_op(r, "add", listener)))
+        let mut pauses = records.iter().enumerate().filter(|(_, r)| is_op(r, "delete", listener));
+        pauses.any(|(at, _)| {
+            let since = &records[at..];
+            let back = since.iter().position(|r| is_op(r, "add", listener));
+            // Whoever ends the pause as soon as it has begun has had no wait.
+            let waits = |r: &Record| r.is_wait_enter() || r.is_wait() || r.times > 0;
+            back.is_some_and(|back| since[..back].iter().any(waits))
+        })
     })?;
     let expected = "When the pause is over the listener is watched again, though nobody spoke.";
     let finding = |seen: &str, records: &[Record]| {
@@ -173,9 +197,11 @@ pub(super) fn come_back(a: &Attempt) -> Result<Verdict> {
         Rest::Naps(records) => {
             failed(finding("Main sleeps by itself, and the listener was never paused.", &records))
         }
-        Rest::BackAtOnce(records)
-        | Rest::Spins(records)
-        | Rest::StaysAway(records) => {
+        Rest::BackAtOnce(records) => failed(finding(BACK, &records).usually(ENDED_AT_ONCE)),
+        Rest::Spins(records) if !is_paused(&server.records()) => {
+            failed(finding(&turned(&records), &records).usually(NO_PAUSE))
+        }
+        Rest::Spins(records) | Rest::StaysAway(records) => {
             failed(finding("The wait ends with 0 events, again and again.", &records).usually(
                 "The pause is over, and nobody watches the listener again. A wait whose time is \
                  up brings no events: which lines of your loop run then?",

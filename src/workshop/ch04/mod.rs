@@ -2,13 +2,13 @@
 
 mod abort;
 mod build;
+mod failing;
 mod pause;
 mod reserve;
 
 use super::{Attempt, Demo, Exercise, Expect, Finding, Kind, Of, Wrong};
 use crate::lab::rest::Naps;
 use crate::lab::{Client, Record, Result, Server, Stage};
-use crate::sys;
 
 pub(super) const EXERCISES: &[Exercise] = &[
     Exercise {
@@ -85,6 +85,8 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Wrong { slug: "pauses-at-the-end", step: 1, says: "Nobody was left" },
             Wrong { slug: "once-only", step: 1, says: "was not taken again" },
             Wrong { slug: "reopen-first", step: 1, says: "was not taken again" },
+            Wrong { slug: "sends-away-at-all", step: 1, says: "about one client only" },
+            Wrong { slug: "no-pause", step: 1, says: "reserve does not help" },
         ],
     },
 ];
@@ -128,7 +130,6 @@ enum Rest {
 /// `right` finds in the records since the first `EMFILE` what it looks for, which is
 /// called `what`.
 fn watch(server: &Server, what: &str, right: impl Fn(&[Record], i32) -> bool) -> Result<Rest> {
-    let us = sys::monotonic_us();
     let mut naps = Naps::default();
     server.wait_for(what, |records| {
         let listener = listener(records)?;
@@ -138,6 +139,7 @@ fn watch(server: &Server, what: &str, right: impl Fn(&[Record], i32) -> bool) ->
             return Some(Rest::Right);
         }
         // (A count of turns that began earlier was of something else.)
+        let us = records[emfile].us;
         let turns = |records: &[Record]| -> u64 {
             records.iter().filter(|r| r.us >= us).map(|r| r.times).sum()
         };
