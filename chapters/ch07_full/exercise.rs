@@ -209,7 +209,8 @@ fn turn(client: &mut Connection, report: &Report) -> io::Result<Next> {
     let more = client.has_request();
     match client.send(TURN_BYTES)? {
         Sent::All if more => Ok(Next::Again),
-        // Step 5: a close in stages, so that the client gets what was sent.
+        // Step 5: a close in stages, so that the client gets what was sent: `hang_up`
+        // says what is next.
         Sent::All if client.is_finished() => Ok(Next::Close),
         // Step 2: a stop was asked for: has one more request arrived meanwhile?
         Sent::All => Ok(Next::Read),
@@ -307,7 +308,9 @@ mod drain {
         /// - else sleep, until somebody has left or is ready, and for no longer than
         ///   the time that is left.
         ///
-        /// Step 5: deadlines are kept in here, too.
+        /// Step 5: deadlines are kept in here, too. And who is owed nothing may still be
+        /// reading its last answer. `part` takes leave of it, and says what is next:
+        /// `Next::Read`, to listen to it for a while (`park_anew`), or `Next::Close`.
         pub(super) fn drain(
             &self,
             listener: Listener,

@@ -13,7 +13,8 @@
 //!
 //! - Any thread may run the handler, and a handler must not print. Main prints.
 //! - Main may be asleep for hours. It answers at once all the same.
-//! - Each question gets one line, and nobody's connection notices.
+//! - A question gets one line; those that come together may share it. Nobody's
+//!   connection notices.
 //!
 //! Section 7.1 has all that it takes; `sys::socket_pair` and `signal_hook` are yours
 //! to use. Check: `cargo run --bin workshop -- check ch07-stretch-ask`.

@@ -4,7 +4,10 @@ mod ask;
 mod behind;
 mod busy;
 mod clients;
+mod crowd;
 mod drain;
+mod farewell;
+mod files;
 mod flight;
 mod held;
 mod hunts;
@@ -12,12 +15,16 @@ mod knows;
 mod late;
 mod limits;
 mod look;
+mod resets;
 mod room;
 mod stop;
+mod vain;
 
 use super::{Attempt, Demo, Exercise, Expect, Finding, Kind, Of, Step, Verdict, Wrong};
 use super::{failed, passed};
 use crate::lab::{Result, Stage};
+
+pub(super) use crowd::is_possible as a_crowd_fits;
 
 pub(super) const EXERCISES: &[Exercise] = &[
     Exercise {
@@ -40,7 +47,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             Step { title: "7.4 write interest", check: room::slow_readers },
             Step { title: "7.5 deadlines and limits", check: late::deadlines_and_limits },
             Step { title: "7.6 when the workers are busy", check: busy::leaves_them_in_the_kernel },
-            Step { title: "7.7 files", check: busy::serves_a_folder },
+            Step { title: "7.7 files", check: files::serves_a_folder },
         ],
         start: Expect { step: 1, says: "`Stop::on_signals` installs the handlers" },
         wrong: &[
@@ -54,9 +61,13 @@ pub(super) const EXERCISES: &[Exercise] = &[
             wrong("last-answer", 2, "A got 1 of its two answers"),
             wrong("wakes-first", 2, "main was woken first, and A was closed after that"),
             wrong("limit-of-zero", 2, "nobody had called main"),
+            wrong("errors-in-silence", 2, "One way out for both"),
+            wrong("error-dropped", 2, "the table goes on counting it"),
+            wrong("accepts-so-many", 2, "only if `accept` has said EAGAIN"),
             wrong("level", 3, "while a worker had it"),
             wrong("two-changes", 3, "one call too many"),
             wrong("for-writing", 3, "armed for writing"),
+            wrong("park-always-wakes", 3, "for nothing"),
             wrong("for-reading", 4, "armed for reading"),
             wrong("again-when-full", 4, "the worker tries again and again"),
             wrong("more-at-once", 4, "queued A again, with a part of the answer unsent"),
@@ -64,6 +75,9 @@ pub(super) const EXERCISES: &[Exercise] = &[
             wrong("timer-once", 5, "no timer was set"),
             wrong("never-a-word", 5, "No timer was set for this client when it was accepted"),
             wrong("no-rest", 5, "`client.rest(Instant::now())`"),
+            wrong("late-first", 5, "takes the place of the events before it"),
+            wrong("closed-after-fin", 5, "FIN was sent, and A was closed at once"),
+            wrong("no-farewell", 5, "with its answer still on its way"),
             wrong("pause-for-a-moment", 5, "`pause_until_told` lasts until"),
             wrong("idle-once", 5, "not only in the first"),
             wrong("sleeps-on", 5, "nobody has told main"),
@@ -75,6 +89,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             wrong("nobody-calls", 6, "main holds, and nobody calls it"),
             wrong("pushes-nothing", 6, "found nothing"),
             wrong("no-tick", 6, "one after the other, in one worker"),
+            wrong("ticks-while-it-holds", 6, "while both workers were busy"),
             wrong("deaf-while-it-holds", 6, "While main holds it asks about two descriptors only"),
             wrong("greedy-first", 6, "had their turn again and again"),
             wrong("polls-the-paused", 6, "paused, and then reported once more"),
@@ -104,6 +119,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
         wrong: &[
             wrong("every-close", 2, "is woken for nothing"),
             wrong("only-the-stop", 2, "nobody has told main that there is room"),
+            wrong("not-for-errors", 1, "One way out for both"),
             wrong("wakes-first", 1, "main was woken first, and A was closed after that"),
         ],
     },
@@ -130,6 +146,7 @@ pub(super) const EXERCISES: &[Exercise] = &[
             wrong("again", 1, "the worker tries again and again"),
             wrong("at-any-price", 1, "the worker tries again and again"),
             wrong("no-goodbye", 1, "closed at once, with bytes of A in the receive buffer"),
+            wrong("closed-after-fin", 1, "FIN was sent, and A was closed at once"),
         ],
     },
     Exercise {

@@ -7,7 +7,7 @@ use super::attempt::show;
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
 use crate::lab::record::Kind;
-use crate::lab::rest::NAPS;
+use crate::lab::rest::{NAPS, POLLS};
 use crate::lab::{Action, LastWords, Stage, Trouble};
 
 /// How far a program has come.
@@ -233,9 +233,10 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
                     Some((who, _)) => format!("{who} is answered."),
                     None => "The check can be played to its end.".to_string(),
                 };
-                let mistake = match seen.contains(NAPS) {
-                    true => NAPPING,
-                    false => "The last calls in the trace say what your server did instead.",
+                let mistake = match seen.as_str() {
+                    _ if seen.contains(NAPS) => NAPPING,
+                    _ if seen.contains(POLLS) => POLLING,
+                    _ => "The last calls in the trace say what your server did instead.",
                 };
                 Finding::new(did, expected, seen).usually(mistake)
             }
@@ -248,6 +249,11 @@ const NAPPING: &str = "A sleep of its own (thread::sleep), which no client and n
                        meanwhile is not heard. The trace shows nothing of it but the time that goes \
                        by between two calls. Do not sleep to wait for something: have the kernel \
                        wake you when it has come.";
+
+const POLLING: &str = "Main wakes up again and again for nothing: its wait has a short time limit. \
+                       A flag or a listener that is looked at every few milliseconds costs those \
+                       wake-ups for ever, and is late all the same. Sleep until there is something to \
+                       do, and have whoever changes something wake main.";
 
 /// What it usually is that something has not come.
 fn usually(stage: Stage, state: &str) -> &'static str {
@@ -269,6 +275,10 @@ fn usually(stage: Stage, state: &str) -> &'static str {
         "the server has ended" => {
             "Whatever ended it, ended it for every client. The last calls in the trace say how far \
              it came."
+        }
+        "nothing for 30 s" => {
+            "It made no call in that time. The trace says in which call main sleeps, and until when: \
+             what should have ended that sleep?"
         }
         _ => {
             "It was busy with something else. Read the trace from its last call upwards: where did \

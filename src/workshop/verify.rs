@@ -104,6 +104,10 @@ impl Trial {
                 wrong.push(format!("{}: NOT RUN, for want of strace", answer.slug));
                 continue;
             }
+            if named_so == ("ch07-build", "accepts-so-many") && !super::ch07::a_crowd_fits() {
+                wrong.push(format!("{}: NOT RUN, for want of a long accept queue", answer.slug));
+                continue;
+            }
             let version = Version::Wrong(answer.slug);
             let expected = Expect { step: answer.step, says: answer.says };
             let fails = fails(version, expected).map_err(|why| named(version, why))?;

@@ -3,6 +3,7 @@
 use super::look::{
     Came, Outcome, PATIENT, came, ends_or_rests, found_or_rests, last_lines, lines, settled,
 };
+use super::vain::polls;
 use super::{Case, EARLIER};
 use crate::lab::record::Kind;
 use crate::lab::{Record, Result, Server};
@@ -50,7 +51,11 @@ pub(super) fn answers(attempt: &Attempt) -> Result<Verdict> {
         let found = found_or_rests(&server, "the line", |records| {
             records.iter().find(|r| r.seq > mark && is_report(r)).cloned()
         });
-        let Ok(line) = found else {
+        let line = match found {
+            Err(polls_only) if polls(&server.records()) => return Err(polls_only),
+            found => found,
+        };
+        let Ok(line) = line else {
             let (usage, records) = server.wait_for_end()?;
             let (seen, mistake) = match usage.signal {
                 Some(libc::SIGUSR1) => (
@@ -126,6 +131,13 @@ pub(super) fn answers(attempt: &Attempt) -> Result<Verdict> {
     }
 }
 
+/// The ends of all socket pairs: the wake-up's, and those of a pair of the learner's own.
+fn bells(records: &[Record]) -> Vec<i32> {
+    let pairs = records.iter().filter(|r| r.is_call("socketpair"));
+    let ends = pairs.flat_map(|r| r.note.trim_matches(['[', ']']).split(", "));
+    ends.filter_map(|fd| fd.parse().ok()).collect()
+}
+
 /// All threads sleep, and there is no line. Somebody connects: main wakes up for that, if
 /// it has not woken up for the question.
 fn not_at_once(
@@ -142,8 +154,19 @@ fn not_at_once(
     let records = server.records();
     let listener = records.iter().find(|r| r.is_call("listen")).and_then(|r| r.fd);
     let for_the_guest = woke.events.iter().any(|e| Some(e.fd) == listener);
+    let once = |r: &Record| {
+        r.op.as_deref() == Some("add")
+            && r.mode.as_deref() == Some("oneshot")
+            && r.fd.is_some_and(|fd| bells(&records).contains(&fd))
+    };
+    let once = records.iter().any(once);
     let (seen, mistake) = match line {
         Some(line) if !for_the_guest => return Ok(Ok(line)),
+        _ if once => (
+            "the byte has come, and main slept on: the wake-up is watched for one event only",
+            "`Mode::Oneshot` reports once, and then nothing until somebody arms it again. A wake-up \
+             that is to be heard each time is watched with `Mode::Level`, and read empty.",
+        ),
         Some(_) => (
             "main slept on. The line came when somebody else connected",
             "The flag is set, and nothing has made main's wait return: a worker ran the \

@@ -1,19 +1,15 @@
-//! Steps 6 and 7: a crowd waits in the kernel, and the workers read files.
-
-use std::fs;
-use std::path::PathBuf;
+//! Step 6: a crowd waits in the kernel.
 
 use super::look::{
     Came, NOBODY_CALLS, PATIENT, about, came, found_or_rests, in_handler, last_lines, lines,
     longest_turn, settled,
 };
-use super::{Case, EARLIER, Part, first, held, limits};
+use super::{Case, EARLIER, Part, first, held, limits, vain};
 use crate::lab::client::request;
 use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
 
 const BUSY: &str = "ch07-6.html#the-code";
-const FILES: &str = "ch07-7.html#the-code";
 
 /// Step 6.
 pub(super) fn leaves_them_in_the_kernel(attempt: &Attempt) -> Result<Verdict> {
@@ -23,8 +19,8 @@ pub(super) fn leaves_them_in_the_kernel(attempt: &Attempt) -> Result<Verdict> {
             who_is_ready_waits_in_the_kernel,
             held::nobody_for_nothing,
             held::two_slow_jobs,
-            held::time_passes_all_the_same,
             new_clients_are_accepted,
+            held::time_passes_all_the_same,
             limits::paused_while_main_holds,
             everybody_has_a_turn,
         ],
@@ -122,6 +118,9 @@ fn who_is_ready_waits_in_the_kernel(attempt: &Attempt) -> Part {
             lines(&records, |r| r.seq >= sleep.seq && r.seq < slept),
         );
     }
+    if let Some(verdict) = vain::ticks_while_it_holds(&records, sleep.seq, slept, case)? {
+        return Ok(Some(verdict));
+    }
     let most = records.iter().filter(|r| r.is_wait()).map(|r| r.events.len()).max();
     if most < Some(8) {
         return case.part(
@@ -178,10 +177,17 @@ fn everybody_has_a_turn(attempt: &Attempt) -> Part {
         client.send(all.as_bytes())?;
     }
     let fds: Vec<i32> = greedy.iter().map(|c| server.fd_of(c.local())).collect::<Result<_>>()?;
-    server.wait_for("all three to have a second turn", |records| {
+    let second = found_or_rests(&server, "all three to have a second turn", |records| {
         let turns = |fd| records.iter().filter(|r| r.is_step("took") && r.fd == Some(fd)).count();
         fds.iter().all(|fd| turns(*fd) >= 2).then_some(())
     })?;
+    if second.is_none() {
+        return case.part(
+            "not all three get a second turn",
+            ONE_TURN,
+            last_lines(&server.records()),
+        );
+    }
     let fd = server.fd_of(d.local())?;
     let mark = server.mark();
     d.get("/")?;
@@ -217,76 +223,9 @@ fn everybody_has_a_turn(attempt: &Attempt) -> Part {
     Ok(None)
 }
 
+const ONE_TURN: &str = "Their other requests have been read, and stand in our own buffers: no kernel \
+                        will ever report them. Who has one left when its turn is over is queued \
+                        again (`Next::Again`).";
+
 /// More handlers of 5 ms than fit into 10 ms.
 const LONG_TURN: usize = 8;
-
-/// A folder that goes when the check is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Folder> {
-        let folder = std::env::temp_dir().join(format!("workshop-ch07-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Folder(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Step 7.
-pub(super) fn serves_a_folder(attempt: &Attempt) -> Result<Verdict> {
-    first(attempt, &[files], "a folder is served, and nothing outside of it; the demo has moved")
-}
-
-fn files(attempt: &Attempt) -> Part {
-    let case = Case {
-        did: "started it with --root DIR, and asked for files of DIR, for the demo, and \
-              for what nobody should get",
-        expected: "200 for a file, /_demo/ says hello, and 404 for what lies outside or is \
-                   hidden",
-        page: FILES,
-    };
-    let folder = Folder::new()?;
-    fs::write(folder.0.join("poem.txt"), "so much depends\n")?;
-    fs::write(folder.0.join(".secret"), "nobody's business\n")?;
-    let root = folder.0.to_string_lossy().into_owned();
-    let server = attempt.start(&["--workers", "2", "--root", &root])?;
-    let mut a = attempt.connect("A", &server)?;
-    let fd = server.fd_of(a.local())?;
-    let wanted: [(&str, u16, &[u8]); 5] = [
-        ("/poem.txt", 200, b"so much depends\n"),
-        ("/_demo/", 200, b"Hello World\n"),
-        ("/.secret", 404, b""),
-        ("/../../../../etc/passwd", 404, b""),
-        ("/%2e%2e/%2e%2e/etc/passwd", 404, b""),
-    ];
-    for (path, status, body) in wanted {
-        a.get(path)?;
-        let answer = match came(&server, &mut a)? {
-            Came::Answer(answer) => answer,
-            _ => {
-                return case.part(
-                    format!("{path}: no answer"),
-                    EARLIER,
-                    last_lines(&server.records()),
-                );
-            }
-        };
-        if answer.status != status || (status == 200 && answer.body != body) {
-            let got = String::from_utf8_lossy(&answer.body).trim_end().to_string();
-            return case.part(
-                format!("{path}: {} {got:?}", answer.status),
-                "What is served is decided in one place: `Site::open` is told the folder of \
-                 the command line (--root), and `site.respond` gives the answer, in a \
-                 worker, which may sleep for the disk.",
-                lines(&server.records(), about(fd)),
-            );
-        }
-    }
-    attempt.finish(server)?;
-    Ok(None)
-}

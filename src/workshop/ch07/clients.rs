@@ -3,7 +3,7 @@
 use super::look::{
     Came, PATIENT, about, came, found_or_rests, in_handler, lines, reported, settled,
 };
-use super::{Case, Part, first};
+use super::{Case, Part, first, vain};
 use crate::lab::record::Kind;
 use crate::lab::{Play, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
@@ -148,6 +148,7 @@ fn one_change_per_request(attempt: &Attempt) -> Part {
     let added = server
         .wait_record("A to be added", 0, |r| r.op.as_deref() == Some("add") && r.fd == Some(fd))?;
     for n in 1..=3 {
+        server.wait_until_quiet()?; // who finds a worker asleep needs nobody else
         a.get("/")?;
         let Came::Answer(_) = came(&server, &mut a)? else {
             let trace = with_failed_changes(&server, fd)?;
@@ -201,8 +202,12 @@ fn one_change_per_request(attempt: &Attempt) -> Part {
             trace,
         );
     }
-    attempt.finish(server)?;
-    Ok(None)
+    server.wait_until_quiet()?;
+    a.close();
+    server.wait_record("A to be closed", 0, |r| r.did("close", fd))?;
+    server.wait_until_quiet()?;
+    let records = attempt.finish(server)?;
+    vain::wake_ups(&records, ONESHOT)
 }
 
 /// A client that got its small answers was armed for room all the same.

@@ -6,7 +6,7 @@ use super::look::{
     settled,
 };
 use super::stop::{patient, strange_end};
-use super::{Case, Part, first, flight};
+use super::{Case, Part, crowd, first, flight, resets};
 use crate::lab::client::request;
 use crate::lab::{Client, End, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
@@ -17,7 +17,15 @@ pub(super) const DRAIN: &str = "ch07-2.html#the-code";
 pub(super) fn loses_no_answer(attempt: &Attempt) -> Result<Verdict> {
     first(
         attempt,
-        &[flight::in_flight, in_the_accept_queue, idle, behind, at_the_deadline],
+        &[
+            flight::in_flight,
+            resets::at_a_stop,
+            in_the_accept_queue,
+            crowd::in_the_accept_queue,
+            idle,
+            behind,
+            at_the_deadline,
+        ],
         "every answer that was owed is given, idle clients are closed, the deadline is kept",
     )
 }

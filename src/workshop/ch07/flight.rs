@@ -19,7 +19,7 @@ const CASE: Case = Case {
 };
 
 /// More waits than a drain makes for one client, before its handler is done.
-const OFTEN: u64 = 20;
+pub(super) const OFTEN: u64 = 20;
 
 /// A stop while a handler sleeps.
 pub(super) fn in_flight(attempt: &Attempt) -> Part {
@@ -149,7 +149,7 @@ fn with_a_handler_of(attempt: &Attempt, ms: u32) -> Result<Judged> {
 
 /// How often main's wait has returned between the listener's close and the end of the handler.
 /// A count of turns is written later than it began.
-fn waits_without_a_reason(records: &[Record], mark: u64, slept: u64) -> u64 {
+pub(super) fn waits_without_a_reason(records: &[Record], mark: u64, slept: u64) -> u64 {
     let closes =
         |r: &&Record| r.seq > mark && r.is_call("close") && r.role.as_deref() == Some("listener");
     let Some(closed) = records.iter().find(closes) else { return 0 };

@@ -5,7 +5,7 @@ use super::look::{
     settled, wake_ends,
 };
 use super::room::{reads_it_all, rests_armed_for_reading, when_it_is_full};
-use super::{Case, EARLIER, Part, first, late};
+use super::{Case, EARLIER, Part, farewell, first, flight, late, resets};
 use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Finding, Verdict, passed};
 
@@ -59,7 +59,20 @@ pub(super) fn ends_in_time(attempt: &Attempt) -> Result<Verdict> {
     }
     match outcome {
         Outcome::Ended(usage) if usage.exit == Some(0) && !a.rest()?.0.is_empty() => {
-            passed("the stop is over when A has its answer")
+            let slept = records.iter().find(|r| r.is_step("handler slept"));
+            let slept = slept.map_or(u64::MAX, |r| r.seq);
+            let waits = flight::waits_without_a_reason(&records, mark, slept);
+            if waits > flight::OFTEN {
+                let seen = format!("main's wait returned {waits} times while A's handler slept");
+                let mistake = "To look again every few milliseconds hides that nobody tells main, \
+                               and costs a wake-up each time.";
+                let waits = |r: &Record| r.seq > mark && r.thread == "main" && r.is_wait();
+                return case.failed(seen, mistake, lines(&records, waits));
+            }
+            match resets::at_a_stop(attempt)? {
+                Some(verdict) => Ok(verdict),
+                None => passed("the stop is over when A has its answer, or has gone"),
+            }
         }
         Outcome::Ended(usage) => {
             let seen = format!("it ended with {usage:?}");
@@ -188,6 +201,11 @@ pub(super) fn last_answer_is_whole(attempt: &Attempt) -> Result<Verdict> {
         ),
         (_, Some(verdict)) => Ok(verdict),
         (end, None) => match end? {
+            Some(end) if farewell::closed_after_fin(&server, fd, end.seq)? => CUT.failed(
+                farewell::CLOSED_AFTER_FIN,
+                farewell::IN_STAGES,
+                lines(&server.records(), about(fd)),
+            ),
             Some(_) => passed("3,000,000 bytes, and then the end; and B was answered meanwhile"),
             None => CUT.failed(
                 "A has its answer, and its connection does not end",

@@ -5,7 +5,7 @@ use super::limits::listener;
 use super::look::{
     Came, LONG, about, came, found_or_rests, in_handler, last_lines, lines, wake_ends,
 };
-use super::{Case, EARLIER, Part, first, limits};
+use super::{Case, EARLIER, Part, crowd, farewell, first, limits, resets};
 use crate::lab::{Client, End, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
 
@@ -15,7 +15,17 @@ const PAGE: &str = "ch07-5.html#the-code";
 pub(super) fn deadlines_and_limits(attempt: &Attempt) -> Result<Verdict> {
     first(
         attempt,
-        &[half_a_head, silent, idle, while_a_worker_had_it, too_long, too_many, limits::all],
+        &[
+            half_a_head,
+            silent,
+            idle,
+            while_a_worker_had_it,
+            crowd::who_asks_when_others_are_late,
+            too_long,
+            too_many,
+            limits::all,
+            farewell::who_still_reads,
+        ],
         "heads and idle clients have a deadline, lines a length, and the server a \
          number of clients",
     )
@@ -164,6 +174,10 @@ fn too_long(attempt: &Attempt) -> Part {
             lines(&server.records(), about(fd)),
         );
     }
+    if farewell::closed_after_fin(&server, fd, end.seq)? {
+        let trace = lines(&server.records(), about(fd));
+        return case.part(farewell::CLOSED_AFTER_FIN, farewell::IN_STAGES, trace);
+    }
     a.half_close()?;
     server.wait_record("A to be closed", 0, |r| r.did("close", fd))?;
     attempt.finish(server)?;
@@ -252,6 +266,10 @@ pub(super) fn too_many(attempt: &Attempt) -> Part {
             let trace = lines(&records, |r| r.seq > mark);
             return case.part("A has gone, and C waits for ever", mistake, trace);
         }
+    }
+    let b = clients.swap_remove(0);
+    if let Some(verdict) = resets::while_full(attempt, &server, b)? {
+        return Ok(Some(verdict));
     }
     found_or_rests(&server, "rest", |_| None::<()>)?;
     attempt.finish(server)?;

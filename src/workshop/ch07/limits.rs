@@ -82,10 +82,20 @@ fn out_of_descriptors(attempt: &Attempt) -> Part {
     else {
         return case.part("accept never failed", EARLIER, last_lines(&server.records()));
     };
-    let next = server.wait_record("main's next wait", full, |r| {
-        r.thread == "main" && (r.is_wait() || r.kind == Kind::Turns)
+    let next = found_or_rests(&server, "main's next wait", |records| {
+        let waited = |r: &Record| r.thread == "main" && (r.is_wait() || r.kind == Kind::Turns);
+        records.iter().find(|r| r.seq > full && waited(r)).cloned()
     })?;
     let records = server.records();
+    let Some(next) = next else {
+        return case.part(
+            "the listener was paused, and main sleeps until a client leaves",
+            "What is missing may come back from elsewhere, without a client that leaves: the whole \
+             system is short of descriptors (ENFILE) or of memory. After an error of `accept` look \
+             again in a moment: `pause`, not `pause_until_told`.",
+            lines(&records, |r| r.seq >= full && r.thread == "main"),
+        );
+    };
     let listener = listener(&records);
     if next.events.iter().any(|e| Some(e.fd) == listener) {
         return case.part(

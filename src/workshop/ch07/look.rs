@@ -11,6 +11,8 @@ use crate::lab::{Answer, Client, PATIENCE, Play, Record, Result, Server, trouble
 use crate::sys::Usage;
 use crate::workshop::show;
 
+use super::vain::{MAIN_POLLS, polls};
+
 /// Who waits for something that takes longer than any test would wait for it.
 pub(super) const LONG: &str = "600";
 
@@ -50,13 +52,14 @@ pub(super) fn ends_or_rests(server: &mut Server, mark: u64) -> Result<(Outcome, 
         let calls = |r: &Record| if r.kind == Kind::Call { 1 } else { r.times };
         let busy: u64 = records.iter().filter(|r| r.seq > mark).map(calls).sum();
         match (still.look(pid, records), busy > MANY) {
-            (true, _) => Some(Outcome::Rests),
-            (_, true) => Some(Outcome::Spins),
+            (true, _) => Some(Ok(Outcome::Rests)),
+            (_, true) => Some(Ok(Outcome::Spins)),
+            _ if polls(records) => Some(trouble(MAIN_POLLS)),
             _ => None,
         }
     });
     match found {
-        Ok(outcome) => Ok((outcome, server.records())),
+        Ok(outcome) => Ok((outcome?, server.records())),
         // It has ended meanwhile; if not, this says so.
         Err(_) => server.wait_for_end().map(|(usage, records)| (Outcome::Ended(usage), records)),
     }
@@ -72,10 +75,13 @@ pub(super) fn found_or_rests<T>(
     let (mut still, pid) = (Still::default(), server.pid());
     server.wait_for(what, |records| {
         if let Some(found) = found(records) {
-            return Some(Some(found));
+            return Some(Ok(Some(found)));
         }
-        still.look(pid, records).then_some(None)
-    })
+        if polls(records) {
+            return Some(trouble(MAIN_POLLS));
+        }
+        still.look(pid, records).then_some(Ok(None))
+    })?
 }
 
 /// Looks whether all its threads sleep, and none of them wakes up by itself: no handler
@@ -109,7 +115,8 @@ impl Still {
 fn all_sleep_on(records: &[Record]) -> bool {
     let mut threads = Vec::new();
     let sleeps_on = |r: &Record| match r.thread.as_str() {
-        "main" => time_limit(r).is_none_or(|limit| limit > FOR_EVER),
+        "main" if r.is_enter() => time_limit(r).is_none_or(|limit| limit > FOR_EVER),
+        "main" => true,
         _ => !r.is_step("handler sleeps"),
     };
     records.iter().rev().filter(|r| r.kind != Kind::Log).all(|r| {
@@ -240,8 +247,12 @@ pub(super) fn came(server: &Server, client: &mut Client) -> Result<Came> {
         if client.untaken() != got {
             (still, got) = (Still::default(), client.untaken());
         }
-        if still.look(pid, &server.records()) {
+        let records = server.records();
+        if still.look(pid, &records) {
             return Ok(Came::Rest);
+        }
+        if polls(&records) {
+            return trouble(format!("{} waits, and {MAIN_POLLS}", client.name()));
         }
     }
     trouble(format!(

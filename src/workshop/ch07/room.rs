@@ -6,7 +6,7 @@ use super::look::{
     lines, settled,
 };
 use super::stop::patient;
-use super::{Case, Part, first};
+use super::{Case, Part, first, vain};
 use crate::lab::record::Kind;
 use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
@@ -105,6 +105,7 @@ pub(super) fn reads_it_all(server: &Server, a: &mut Client, bytes: usize, case: 
                      then there is one more turn.",
                 ),
                 false if holds(&records) => (seen, NOBODY_CALLS),
+                false if vain::event_is_lost(&records, fd) => (seen, vain::LOST),
                 false => (seen, mistake),
             };
             case.part(seen, mistake, lines(&records, about(fd)))
