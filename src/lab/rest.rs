@@ -79,9 +79,6 @@ pub(crate) fn is_asleep(pid: u32) -> Option<bool> {
 /// How a server is called of which [`Naps`] are known.
 pub(crate) const NAPS: &str = "sleeps by itself, again and again";
 
-/// How a main is called that does not sleep until something happens, but asks.
-pub(crate) const POLLS: &str = "wakes up again and again, and finds nothing";
-
 /// How long main must have been found asleep by itself, and in how many looks: a
 /// program that naps comes to what is waited for all the same, if it will at all.
 const NAPPED: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use super::attempt::show;
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
 use crate::lab::record::Kind;
-use crate::lab::rest::{NAPS, POLLS};
+use crate::lab::rest::NAPS;
 use crate::lab::{Action, LastWords, Stage, Trouble};
 
 /// How far a program has come.
@@ -249,6 +249,9 @@ const NAPPING: &str = "A sleep of its own (thread::sleep), which no client and n
                        meanwhile is not heard. The trace shows nothing of it but the time that goes \
                        by between two calls. Do not sleep to wait for something: have the kernel \
                        wake you when it has come.";
+
+/// How a main is called that does not sleep until something happens, but asks.
+const POLLS: &str = "wakes up again and again, and finds nothing";
 
 const POLLING: &str = "Main wakes up again and again for nothing: its wait has a short time limit. \
                        A flag or a listener that is looked at every few milliseconds costs those \

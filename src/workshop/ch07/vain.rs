@@ -6,7 +6,7 @@ use super::{Case, Part};
 use crate::lab::Record;
 use crate::lab::record::Kind;
 
-/// What is said of a main that polls: [`crate::lab::rest::POLLS`].
+/// What is said of a main that polls; the judge knows it by its end (`POLLS`).
 pub(super) const MAIN_POLLS: &str = "main wakes up again and again, and finds nothing";
 
 /// So many waits in a row, and for so long (in microseconds).
