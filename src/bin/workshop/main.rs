@@ -39,7 +39,8 @@ Usage: cargo run --bin workshop -- COMMAND
   reset [N]     your file as it was at the beginning; yours is kept aside
   doctor        is this machine set up?
   verify [N]    for those who write exercises: prove the checks
-                (--committed: the learner's files are as at the beginning)
+                (--committed: the learner's files are as at the beginning;
+                --short: of the wrong answers one for each step)
 
 N is a number of the list or a name (ch03-build). Without it the exercise is
 meant that is next: the first open one to build or hunt after the one that
@@ -77,7 +78,7 @@ const COMMANDS: [(&str, bool, &[&str]); 12] = [
     ("solution", true, &["give-up", "whole"]),
     ("reset", true, &[]),
     ("doctor", false, &[]),
-    ("verify", true, &["committed"]),
+    ("verify", true, &["committed", "short"]),
 ];
 
 fn main() -> ExitCode {
@@ -143,7 +144,7 @@ fn run(command: &str, exercise: Option<&'static Exercise>, asked: &Asked) -> Res
             print!("{}", workshop::table());
             return Ok(true);
         }
-        "verify" => return verify::run(exercise, asked.has("committed")),
+        "verify" => return verify::run(exercise, asked.has("committed"), asked.has("short")),
         _ => {}
     }
     let kept = std::env::var_os("WORKSHOP_PROGRESS").map(PathBuf::from);
