@@ -180,6 +180,7 @@ fn parse() -> std::result::Result<Asked, String> {
             lexopt::Arg::Long("whole") => asked.options.push("whole"),
             lexopt::Arg::Long("all") => asked.options.push("all"),
             lexopt::Arg::Long("committed") => asked.options.push("committed"),
+            lexopt::Arg::Long("short") => asked.options.push("short"),
             lexopt::Arg::Long("markdown") => asked.options.push("markdown"),
             lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => {
                 asked.words = vec!["help".into()];
