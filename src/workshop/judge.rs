@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use super::attempt::show;
+use super::usually::{self, POLLS};
 use super::{Attempt, Exercise, Finding, Step, Verdict};
 use crate::lab::answer::TOO_MUCH;
 use crate::lab::record::Kind;
 use crate::lab::rest::NAPS;
-use crate::lab::{Action, LastWords, Stage, Trouble};
+use crate::lab::{Action, LastWords, Trouble};
 
 /// How far a program has come.
 #[derive(Debug)]
@@ -232,7 +233,7 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
         _ => match waited(&trouble.0) {
             Some((what, state)) => {
                 let seen = format!("It did not come: {state}.");
-                let usually = usually(attempt.exercise.stage, state);
+                let usually = usually::of(attempt.exercise.stage, state);
                 Finding::new(did, format!("Next the check waits for {what}."), seen)
                     .usually(usually)
             }
@@ -244,8 +245,8 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
                     None => "The check can be played to its end.".to_string(),
                 };
                 let mistake = match seen.as_str() {
-                    _ if seen.contains(NAPS) => NAPPING,
-                    _ if seen.contains(POLLS) => POLLING,
+                    _ if seen.contains(NAPS) => usually::NAPPING,
+                    _ if seen.contains(POLLS) => usually::POLLING,
                     _ => "The last calls in the trace say what your server did instead.",
                 };
                 Finding::new(did, expected, seen).usually(mistake)
@@ -253,51 +254,6 @@ fn explained(attempt: &Attempt, trouble: &Trouble) -> Finding {
         },
     };
     finding.lines(last_calls(&words))
-}
-
-const NAPPING: &str = "A sleep of its own (thread::sleep), which no client and no event ends: who comes \
-                       meanwhile is not heard. The trace shows nothing of it but the time that goes \
-                       by between two calls. Do not sleep to wait for something: have the kernel \
-                       wake you when it has come.";
-
-/// How a main is called that does not sleep until something happens, but asks.
-const POLLS: &str = "wakes up again and again, and finds nothing";
-
-const POLLING: &str = "Main wakes up again and again for nothing: its wait has a short time limit. \
-                       A flag or a listener that is looked at every few milliseconds costs those \
-                       wake-ups for ever, and is late all the same. Sleep until there is something to \
-                       do, and have whoever changes something wake main.";
-
-/// What it usually is that something has not come.
-fn usually(stage: Stage, state: &str) -> &'static str {
-    match state {
-        _ if state.ends_with(NAPS) => NAPPING,
-        "every thread of the server sleeps" => {
-            "Something was to happen, and nobody is left to do it. See in the trace in which call \
-             each thread sleeps, and ask what would have to happen for it to return."
-        }
-        // Here nothing is reported: the loop asks.
-        "the server's loop turns in vain" if stage <= Stage::Ch02 => {
-            "The loop asks again and again, and never those who have something to say. The trace \
-             says whom it asks in a turn."
-        }
-        "the server's loop turns in vain" => {
-            "Something is reported to the loop, again and again, that it never deals with. The \
-             trace says what a turn does."
-        }
-        "the server has ended" => {
-            "Whatever ended it, ended it for every client. The last calls in the trace say how far \
-             it came."
-        }
-        "nothing for 30 s" => {
-            "It made no call in that time. The trace says in which call main sleeps, and until when: \
-             what should have ended that sleep?"
-        }
-        _ => {
-            "It was busy with something else. Read the trace from its last call upwards: where did \
-             it go another way?"
-        }
-    }
 }
 
 fn last_calls(words: &LastWords) -> Vec<String> {

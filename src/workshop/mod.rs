@@ -25,6 +25,7 @@ mod parting;
 pub mod pristine;
 pub mod progress;
 mod scarce;
+mod usually;
 pub mod verify;
 
 pub use attempt::{Attempt, Outcome, Reached, show};
