@@ -19,7 +19,6 @@
 //! | [`site`], [`files`] | what is served: the demo routes, a folder | ch07 |
 //! | [`report`] | the log, and counters | ch07 |
 //! | [`lab`] | scripted clients and scenarios; the servers know nothing of it | |
-//! | [`workshop`] | exercises, and checks made of the lab's parts | |
 
 #[cfg(not(any(
     target_os = "macos",
@@ -72,5 +71,3 @@ pub mod table;
 pub mod timers;
 #[cfg(any(kqueue, epoll))]
 pub mod trace;
-#[cfg(all(any(kqueue, epoll), not(fuzzing)))]
-pub mod workshop;

@@ -26,7 +26,7 @@ pub fn request(target: &str) -> String {
 }
 
 /// How a client begins to say that a server sends and sends.
-pub(crate) const TOO_MUCH: &str = "more than an answer has promised, and no end of it comes";
+pub const TOO_MUCH: &str = "more than an answer has promised, and no end of it comes";
 
 /// How many bytes a client takes that no answer has promised, and how many in all: a
 /// server that sends without end would fill the memory of whoever listens to its end.

@@ -113,7 +113,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// Makes `copy` a copy of the package as far as it is needed to build it.
-pub(crate) fn copy_sources(copy: &Path) -> Result<()> {
+pub fn copy_sources(copy: &Path) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for part in ["Cargo.toml", "Cargo.lock", "build.rs", "README.md", "src", "chapters"] {
         mirror(&root.join(part), &copy.join(part))?;
@@ -146,7 +146,7 @@ fn mirror(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Writes a file, unless it holds that already.
-pub(crate) fn write_if_new(to: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_if_new(to: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(to).is_ok_and(|old| old == bytes) {
         return Ok(());
     }

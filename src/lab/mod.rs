@@ -8,7 +8,7 @@
 //! a fixed time; a clock only says when to give up ([`PATIENCE`]), and giving up
 //! is a failure of the run, never an observation.
 
-pub(crate) mod answer;
+pub mod answer;
 pub mod book;
 pub mod broken;
 pub mod client;
@@ -20,11 +20,11 @@ mod plain;
 mod process;
 pub mod record;
 pub mod recordings;
-pub(crate) mod rest;
+pub mod rest;
 pub mod scenarios;
 pub mod server;
 pub mod soak;
-pub(crate) mod socket;
+pub mod socket;
 pub mod stages;
 pub mod story;
 pub mod strace;

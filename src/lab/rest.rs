@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(2);
 
 /// Looks again and again whether a server has come to rest.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
+pub struct Rest {
     since: Option<Instant>,
     looks: u32,
     records: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Rest {
 impl Rest {
     /// Whether it rests: every thread sleeps, without a time limit, and did so in
     /// each look for `at_least`.
-    pub(crate) fn look(&mut self, pid: u32, records: &[Record], at_least: Duration) -> bool {
+    pub fn look(&mut self, pid: u32, records: &[Record], at_least: Duration) -> bool {
         let asleep = is_asleep(pid);
         let needed = match (asleep, is_quiet(records)) {
             (Some(true), true) => SHORT,
@@ -67,7 +67,7 @@ fn wakes_by_itself(records: &[Record]) -> bool {
 
 /// Whether no thread of the process runs or is about to, as Linux's /proc tells;
 /// elsewhere nobody can say.
-pub(crate) fn is_asleep(pid: u32) -> Option<bool> {
+pub fn is_asleep(pid: u32) -> Option<bool> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     Some(tasks.flatten().all(|task| {
         // "1234 (name) S …": a name may hold anything, but the last ") " ends it.
@@ -77,7 +77,7 @@ pub(crate) fn is_asleep(pid: u32) -> Option<bool> {
 }
 
 /// How a server is called of which [`Naps`] are known.
-pub(crate) const NAPS: &str = "sleeps by itself, again and again";
+pub const NAPS: &str = "sleeps by itself, again and again";
 
 /// How long main must have been found asleep by itself, and in how many looks: a
 /// program that naps comes to what is waited for all the same, if it will at all.
@@ -87,7 +87,7 @@ const NAPS_SEEN: u32 = 50;
 /// Looks again and again whether main sleeps by itself, in no call of the trace and in no
 /// handler. Whoever waits for it meanwhile is not served. (Linux tells; others do not.)
 #[derive(Debug, Default)]
-pub(crate) struct Naps {
+pub struct Naps {
     since: Option<Instant>,
     looks: u32,
     naps: u32,
@@ -95,7 +95,7 @@ pub(crate) struct Naps {
 
 impl Naps {
     /// Whether most of the looks have found it so.
-    pub(crate) fn look(&mut self, pid: u32, records: &[Record]) -> bool {
+    pub fn look(&mut self, pid: u32, records: &[Record]) -> bool {
         self.looks += 1;
         let since = *self.since.get_or_insert_with(Instant::now);
         let last = records.iter().rev().find(|r| r.tid == u64::from(pid) && r.kind != Kind::Log);

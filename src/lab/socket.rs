@@ -34,7 +34,7 @@ fn not_inherited(open: impl FnOnce() -> io::Result<sys::Fd>) -> io::Result<sys::
 }
 
 /// Runs `fork` at a moment when nobody opens a socket.
-pub(crate) fn alone<T>(fork: impl FnOnce() -> T) -> T {
+pub fn alone<T>(fork: impl FnOnce() -> T) -> T {
     let _nobody_opens = FORKING.write();
     fork()
 }

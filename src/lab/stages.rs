@@ -108,7 +108,7 @@ pub(super) fn build_in(name: &str, package: &Path, target: &Path) -> Result<Path
 
 /// Has cargo do something to a binary, with these features, too. What it has to
 /// say about the source stands on stderr.
-pub(crate) fn cargo(
+pub fn cargo(
     verb: &str,
     name: &str,
     package: &Path,

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::busy::Burns;
 use super::{Exercise, Verdict};
-use crate::lab::client::Poll;
-use crate::lab::rest::{NAPS, Naps, Rest};
-use crate::lab::scenarios::{Scenario, Seen};
-use crate::lab::server::show_record;
-use crate::lab::{
+use common::lab::client::Poll;
+use common::lab::rest::{NAPS, Naps, Rest};
+use common::lab::scenarios::{Scenario, Seen};
+use common::lab::server::show_record;
+use common::lab::{
     Action, Answer, Client, Deed, End, PATIENCE, Play, Record, Result, Server, Trouble, trouble,
 };
-use crate::sys;
+use common::sys;
 
 /// One attempt at an exercise.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Attempt {
     }
 
     /// Ends the server and gives its whole trace; checks what must be true of
-    /// every trace ([`crate::lab::invariants`]).
+    /// every trace ([`common::lab::invariants`]).
     ///
     /// # Errors
     /// The trace breaks one of the invariants.

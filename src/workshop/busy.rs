@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::lab::Record;
+use common::lab::Record;
 
 /// How long it must have been so; and how often its threads must have let go of the
 /// processor meanwhile.

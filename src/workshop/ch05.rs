@@ -10,7 +10,7 @@ mod storm;
 use std::path::PathBuf;
 
 use super::{Demo, Exercise, Expect, Kind, Of, Step, Wrong};
-use crate::lab::{Record, Server, Stage};
+use common::lab::{Record, Server, Stage};
 
 const PAGE: &str = "ch05.html#exercises";
 

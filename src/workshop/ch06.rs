@@ -9,8 +9,8 @@ mod many;
 mod odd;
 
 use super::{Attempt, Demo, Exercise, Expect, Finding, Kind, Of, Outcome, Step, Verdict, Wrong};
-use crate::lab::client::request;
-use crate::lab::{Answer, Client, Result, Server, Stage};
+use common::lab::client::request;
+use common::lab::{Answer, Client, Result, Server, Stage};
 
 const PAGE: &str = "ch06.html#exercises";
 

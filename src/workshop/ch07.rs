@@ -22,7 +22,7 @@ mod vain;
 
 use super::{Attempt, Demo, Exercise, Expect, Finding, Kind, Of, Step, Verdict, Wrong};
 use super::{failed, passed};
-use crate::lab::{Result, Stage};
+use common::lab::{Result, Stage};
 
 pub(super) use crowd::is_possible as a_crowd_fits;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::attempt::show;
-use crate::lab::{self, Record};
+use common::lab::{self, Record};
 
 /// How a step went.
 #[derive(Debug)]

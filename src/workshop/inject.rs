@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::lab::socket::alone;
+use common::lab::socket::alone;
 
 /// The wrong answers that pass where strace is missing.
 pub const SEEN_BY_STRACE_ALONE: &[(&str, &str)] = &[

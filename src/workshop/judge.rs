@@ -6,10 +6,10 @@ use std::path::Path;
 use super::attempt::show;
 use super::usually::{self, POLLS};
 use super::{Attempt, Exercise, Finding, Step, Verdict};
-use crate::lab::answer::TOO_MUCH;
-use crate::lab::record::Kind;
-use crate::lab::rest::NAPS;
-use crate::lab::{Action, LastWords, Trouble};
+use common::lab::answer::TOO_MUCH;
+use common::lab::record::Kind;
+use common::lab::rest::NAPS;
+use common::lab::{Action, LastWords, Trouble};
 
 /// How far a program has come.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ pub mod verify;
 pub use attempt::{Attempt, Outcome, Reached, show};
 pub use finding::{Finding, Verdict, failed, passed};
 
-use crate::lab::{self, Stage};
+use common::lab::{self, Stage};
 
 /// One exercise.
 #[derive(Debug)]

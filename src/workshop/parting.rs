@@ -1,7 +1,7 @@
 //! How a client was closed: out of the event queue first, and by somebody who meant it.
 
-use crate::lab::Record;
-use crate::lab::record::Kind;
+use common::lab::Record;
+use common::lab::record::Kind;
 
 /// What is wrong with this close, and what it usually is. `records` are in order, and
 /// reach as far as the close.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Exercise, Kind};
-use crate::lab::{Result, Trouble, trouble};
+use common::lab::{Result, Trouble, trouble};
 
 /// A version of an exercise's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,24 +95,6 @@ impl Exercise {
     /// The solution is not the chapter's `main.rs`.
     pub fn has_own_solution(&self) -> bool {
         root().join(self.beside(".solution.patch")).exists()
-    }
-
-    /// The slugs of the wrong answers that have a patch.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn patches_of_wrong_answers(&self) -> Result<Vec<String>> {
-        let folder = self.beside("");
-        let folder = root().join(folder.parent().unwrap_or(&folder));
-        let start = format!("{}.wrong-", self.short());
-        let mut slugs = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            let slug = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".patch"));
-            slugs.extend(slug.map(str::to_string));
-        }
-        slugs.sort();
-        Ok(slugs)
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Exercise, Kind, all};
-use crate::lab::{Result, Trouble};
+use common::lab::{Result, Trouble};
 
 /// Of one exercise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! A server that may open nothing more: what becomes of an error of `accept`.
 
 use super::{Attempt, Finding};
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Trouble};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Trouble};
 
 /// What is wrong with how the server takes an error of `accept`.
 ///

@@ -1,7 +1,7 @@
 //! What it usually is when a check could not be played to its end.
 
-use crate::lab::Stage;
-use crate::lab::rest::NAPS;
+use common::lab::Stage;
+use common::lab::rest::NAPS;
 
 pub(super) const NAPPING: &str = "A sleep of its own (thread::sleep), which no client and no event ends: who comes \
                        meanwhile is not heard. The trace shows nothing of it but the time that goes \

@@ -11,8 +11,8 @@ use super::inject;
 use super::judge::{Judgement, judge, judge_from};
 use super::pristine::{Version, page_exists, root};
 use super::{Exercise, Expect};
-use crate::lab::broken::{copy_sources, write_if_new};
-use crate::lab::{Result, Trouble, stages, trouble};
+use common::lab::broken::{copy_sources, write_if_new};
+use common::lab::{Result, Trouble, stages, trouble};
 
 /// What was proved of one exercise.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::workshop::judge::{Judgement, judge};
+use crate::workshop::pristine::{self, place_in_book};
+use crate::workshop::progress::Progress;
+use crate::workshop::{self, Exercise, Finding};
 use common::lab::{Result, Trouble, target_dir, trouble};
-use common::workshop::judge::{Judgement, judge};
-use common::workshop::pristine::{self, place_in_book};
-use common::workshop::progress::Progress;
-use common::workshop::{self, Exercise, Finding};
 
 use crate::page::{Page, Tone};
 

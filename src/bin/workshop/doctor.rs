@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::workshop::{self, pristine};
 use common::lab::Result;
-use common::workshop::{self, pristine};
 use common::{queue, sys};
 
 use crate::check;

@@ -1,10 +1,10 @@
 //! Where you are, and what is next.
 
+use crate::workshop::pristine::place_in_book;
+use crate::workshop::progress::Progress;
+use crate::workshop::{self, Exercise, Kind, Of};
 use common::lab::Result;
 use common::lab::scenarios::{Expected, Scenario};
-use common::workshop::pristine::place_in_book;
-use common::workshop::progress::Progress;
-use common::workshop::{self, Exercise, Kind, Of};
 
 use crate::page::{Page, Tone};
 

@@ -9,6 +9,9 @@ mod show;
 mod traces;
 mod verify;
 mod watch;
+/// Not in the library: every server's first build would compile it, too.
+#[path = "../../workshop/mod.rs"]
+mod workshop;
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -17,9 +20,9 @@ use std::process::ExitCode;
 use std::thread;
 
 use common::lab::{self, Result};
-use common::workshop::progress::Progress;
-use common::workshop::{self, Exercise, pristine};
 use page::Page;
+use workshop::progress::Progress;
+use workshop::{Exercise, pristine};
 
 const HELP: &str = "\
 workshop: exercises, and checks that say what is not right yet

@@ -2,12 +2,12 @@
 
 use std::fs;
 
+use crate::workshop::judge::in_plain_words;
+use crate::workshop::pristine::{self, Version};
+use crate::workshop::progress::Progress;
+use crate::workshop::{Exercise, Of};
 use common::lab::scenarios::Scenario;
 use common::lab::{Play, Result, Trouble};
-use common::workshop::judge::in_plain_words;
-use common::workshop::pristine::{self, Version};
-use common::workshop::progress::Progress;
-use common::workshop::{Exercise, Of};
 
 use crate::page::{Page, Tone};
 use crate::{Asked, check, traces};

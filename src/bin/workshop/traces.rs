@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::workshop::judge::{in_plain_words, judge};
+use crate::workshop::pristine::Version;
+use crate::workshop::progress::Progress;
+use crate::workshop::verify::Trial;
+use crate::workshop::{Exercise, Kind, show};
 use common::lab::{Play, Record, Result, story};
-use common::workshop::judge::{in_plain_words, judge};
-use common::workshop::pristine::Version;
-use common::workshop::progress::Progress;
-use common::workshop::verify::Trial;
-use common::workshop::{Exercise, Kind, show};
 
 use crate::check;
 use crate::page::{Page, Tone};

@@ -5,9 +5,9 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use crate::workshop::progress::Progress;
+use crate::workshop::{Exercise, pristine};
 use common::lab::Result;
-use common::workshop::progress::Progress;
-use common::workshop::{Exercise, pristine};
 
 use crate::page::{Page, Tone};
 use crate::{check, lists};

@@ -3,9 +3,9 @@
 use super::ends::{all_of_it, outlive_a_client, story};
 use super::found::{be_found, have_the_port_back};
 use super::{is_incomplete, told};
-use crate::lab::{Record, Result, Server, Trouble};
 use crate::workshop::scarce::no_room;
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Step, Verdict, failed, passed};
+use common::lab::{Record, Result, Server, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "it is found", check: be_found },

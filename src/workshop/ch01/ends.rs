@@ -4,13 +4,13 @@ use std::thread;
 use std::time::Instant;
 
 use super::story_of;
-use crate::http::pattern;
-use crate::lab::client::request;
-use crate::lab::record::Kind;
-use crate::lab::rest::is_asleep;
-use crate::lab::{Client, PATIENCE, Record, Result, Server, Trouble};
 use crate::workshop::scarce::{accept_fails, is_said, lines};
 use crate::workshop::{Attempt, Finding, Verdict, failed, passed};
+use common::http::pattern;
+use common::lab::client::request;
+use common::lab::record::Kind;
+use common::lab::rest::is_asleep;
+use common::lab::{Client, PATIENCE, Record, Result, Server, Trouble};
 
 /// What the server did to this client.
 pub(super) fn story(server: &Server, client: &Client) -> Result<Vec<Record>> {

@@ -1,8 +1,8 @@
 //! The first steps of the first server: that it can be found, and found again.
 
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Server, Trouble};
 use crate::workshop::{Attempt, Finding, Reached, Verdict, failed, passed};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Server, Trouble};
 
 pub(super) fn be_found(a: &Attempt) -> Result<Verdict> {
     const DID: &str = "Starts your server on a port that the kernel picks, and connects.";

@@ -2,9 +2,9 @@
 
 use super::ends::all_of_it;
 use super::{bytes_read, story_of, told};
-use crate::lab::client::request;
-use crate::lab::{End, Record, Result, Server, Trouble};
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Step, Verdict, failed, passed};
+use common::lab::client::request;
+use common::lab::{End, Record, Result, Server, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "the whole answer, then the end", check: whole_then_end },

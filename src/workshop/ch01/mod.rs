@@ -7,7 +7,7 @@ mod goodbye;
 mod words;
 
 use super::{Demo, Exercise, Expect, Kind, Of, Outcome, Wrong};
-use crate::lab::{Answer, End, Record, Stage};
+use common::lab::{Answer, End, Record, Stage};
 
 pub(super) const EXERCISES: &[Exercise] = &[
     Exercise {

@@ -1,8 +1,8 @@
 //! Whose words are these? Bytes of one client that answer another.
 
 use super::{is_incomplete, told};
-use crate::lab::{Client, Record, Result, Server, Trouble};
 use crate::workshop::{Attempt, Finding, Outcome, Step, Verdict, failed, passed};
+use common::lab::{Client, Record, Result, Server, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "one letter is no request", check: one_letter },

@@ -3,10 +3,10 @@
 use super::leave::let_them_go;
 use super::room::serves_on;
 use super::{Came, answer, guest, story_of, until};
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Trouble};
 use crate::workshop::scarce::{accept_fails, lines, no_room};
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "the listener is asked", check: ask_the_listener },

@@ -2,8 +2,8 @@
 
 use super::leave::turn_of_close;
 use super::{Came, answer, guest, story_of, until};
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
+use common::lab::{Client, Record, Result, Server};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "only those who are finished leave", check: several_at_once },

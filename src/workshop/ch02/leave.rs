@@ -2,9 +2,9 @@
 
 use super::guests::several_at_once;
 use super::{Came, answer, goes_on, guest, story_of, until};
-use crate::lab::{Record, Result, Server};
 use crate::workshop::scarce::{is_said, lines};
 use crate::workshop::{Attempt, Finding, Verdict, failed, passed};
+use common::lab::{Record, Result, Server};
 
 pub(super) fn let_them_go(a: &Attempt) -> Result<Verdict> {
     const DID: &str = "A, B and C connect; A leaves without a word, then the others ask.";

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::attempt::SPINS;
 use super::{Attempt, Demo, Exercise, Expect, Kind, Of, Wrong};
-use crate::lab::client::Poll;
-use crate::lab::rest::{NAPS, Naps, Rest};
-use crate::lab::{Answer, Client, PATIENCE, Record, Result, Server, Stage, Trouble, trouble};
-use crate::sys;
+use common::lab::client::Poll;
+use common::lab::rest::{NAPS, Naps, Rest};
+use common::lab::{Answer, Client, PATIENCE, Record, Result, Server, Stage, Trouble, trouble};
+use common::sys;
 
 pub(super) const EXERCISES: &[Exercise] = &[
     Exercise {

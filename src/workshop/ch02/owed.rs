@@ -2,9 +2,9 @@
 
 use super::rest::slow_reader;
 use super::{Came, answer, goes_on, guest, story_of, until};
-use crate::lab::{Record, Result, Server};
 use crate::workshop::scarce::{is_said, lines};
 use crate::workshop::{Attempt, Finding, Verdict, failed, passed};
+use common::lab::{Record, Result, Server};
 
 pub(super) fn takes_it_along(a: &Attempt) -> Result<Verdict> {
     let server = a.start(&[])?;

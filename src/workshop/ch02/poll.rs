@@ -2,10 +2,10 @@
 
 use super::super::ch01::told;
 use super::guest;
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Trouble};
 use crate::workshop::inject::{Injection, is_possible};
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Step, Verdict, failed, passed};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "it sleeps", check: sleeps },

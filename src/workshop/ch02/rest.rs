@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::owed::takes_it_along;
 use super::{Came, MOST, Stuck, answer, story_of, until};
-use crate::http::pattern;
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
+use common::http::pattern;
+use common::lab::{Client, Record, Result, Server};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "all of it arrives", check: all_of_it },

@@ -1,8 +1,8 @@
 //! A server that may open nothing more, and has a client.
 
 use super::{Came, answer, guest, last};
-use crate::lab::{Record, Result};
 use crate::workshop::{Attempt, Finding};
+use common::lab::{Record, Result};
 
 /// What is wrong with how those are served who are in while nobody else can be accepted.
 pub(super) fn serves_on(a: &Attempt) -> Result<Option<Finding>> {

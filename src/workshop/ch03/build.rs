@@ -2,9 +2,9 @@
 
 use super::unwatched;
 use super::watched::{is_op, listener, unanswered};
-use crate::lab::scenarios::{How, Seen};
-use crate::lab::{Record, Result};
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Verdict, failed, passed};
+use common::lab::scenarios::{How, Seen};
+use common::lab::{Record, Result};
 
 pub(super) fn watches_listener(attempt: &Attempt) -> Result<Verdict> {
     let server = attempt.start(&[])?;

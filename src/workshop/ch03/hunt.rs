@@ -1,8 +1,8 @@
 //! What is checked of a client that leaves.
 
-use crate::lab::scenarios::Seen;
-use crate::lab::{Record, Result};
 use crate::workshop::{Attempt, Finding, Reached, Verdict, failed, passed, show};
+use common::lab::scenarios::Seen;
+use common::lab::{Record, Result};
 
 /// How often this client was found at its end.
 fn ends_read(records: &[Record], fd: i32) -> usize {

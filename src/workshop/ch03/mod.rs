@@ -7,7 +7,7 @@ mod unwatched;
 mod watched;
 
 use super::{Demo, Exercise, Expect, Kind, Of, Step, Wrong};
-use crate::lab::Stage;
+use common::lab::Stage;
 
 pub(super) const EXERCISES: &[Exercise] = &[BUILD, HOT, SILENCE];
 

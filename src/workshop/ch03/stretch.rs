@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::watched::unanswered;
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Finding, Reached, Verdict, failed, passed};
+use common::lab::{Client, Record, Result, Server};
 
 /// What the stretch calls too long.
 const SILENT_US: u64 = 300_000;

@@ -1,8 +1,8 @@
 //! A client that the queue does not take: strace brings it about, once.
 
-use crate::lab::Result;
 use crate::workshop::inject::{Injection, is_possible};
 use crate::workshop::{Attempt, Finding, Outcome, Reached};
+use common::lab::Result;
 
 /// What is wrong with how that is taken; nothing where it cannot be brought about.
 pub(super) fn finding(attempt: &Attempt) -> Result<Option<Finding>> {

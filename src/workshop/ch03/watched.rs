@@ -1,7 +1,7 @@
 //! What the kernel watches, as the trace tells it; for more than one exercise.
 
-use crate::lab::{Record, Result};
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Verdict, failed, passed};
+use common::lab::{Record, Result};
 
 /// The listener's descriptor.
 pub(super) fn listener(records: &[Record]) -> Option<i32> {

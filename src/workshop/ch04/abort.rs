@@ -2,9 +2,9 @@
 //! client only, and one about the whole system. strace can.
 
 use super::{is_op, listener};
-use crate::lab::{Record, Result};
 use crate::workshop::inject::Injection;
 use crate::workshop::{Attempt, Finding, Verdict, failed, passed};
+use common::lab::{Record, Result};
 
 /// The next one is accepted all the same, before the next wait.
 pub(super) fn goes_on(a: &Attempt) -> Result<Verdict> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::abort::{goes_on, goes_on_at_enfile};
 use super::{Rest, full, idle, is_op, listener, watch};
-use crate::lab::scenarios::{How, Seen};
-use crate::lab::{Record, Result, Server, Trouble};
 use crate::workshop::scarce::is_said;
 use crate::workshop::{Attempt, Finding, Step, Verdict, failed, passed};
+use common::lab::scenarios::{How, Seen};
+use common::lab::{Record, Result, Server, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "it accepts until nobody is left", check: until_nobody_is_left },

@@ -2,9 +2,9 @@
 
 use super::super::ch01::told;
 use super::{is_op, listener};
-use crate::lab::{Record, Result};
 use crate::workshop::inject::Injection;
 use crate::workshop::{Attempt, Finding, Outcome, Reached};
+use common::lab::{Record, Result};
 
 /// What is wrong with how they are taken; nothing where there is no strace.
 pub(super) fn finding(a: &Attempt) -> Result<Option<Finding>> {

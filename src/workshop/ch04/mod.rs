@@ -7,8 +7,8 @@ mod pause;
 mod reserve;
 
 use super::{Attempt, Demo, Exercise, Expect, Finding, Kind, Of, Wrong};
-use crate::lab::rest::Naps;
-use crate::lab::{Client, Record, Result, Server, Stage};
+use common::lab::rest::Naps;
+use common::lab::{Client, Record, Result, Server, Stage};
 
 pub(super) const EXERCISES: &[Exercise] = &[
     Exercise {

@@ -2,8 +2,8 @@
 
 use super::build::{as_soon_as_there_is_room, come_back};
 use super::idle;
-use crate::lab::Result;
 use crate::workshop::{Attempt, Finding, Step, Verdict};
+use common::lab::Result;
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "the pause ends by itself", check: ends },

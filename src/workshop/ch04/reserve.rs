@@ -2,10 +2,10 @@
 
 use super::super::ch01::told;
 use super::{CLIENTS, failing, full, is_op, listener};
-use crate::lab::invariants::opened;
-use crate::lab::{End, Record, Result, Trouble};
 use crate::workshop::inject::is_possible;
 use crate::workshop::{Attempt, Finding, Outcome, Reached, Step, Verdict, failed, passed};
+use common::lab::invariants::opened;
+use common::lab::{End, Record, Result, Trouble};
 
 pub(super) const STEPS: &[Step] = &[
     Step { title: "who finds no place is told", check: send_away },
@@ -19,7 +19,7 @@ fn accepts(records: &[Record]) -> usize {
 }
 
 /// Whether all of them were accepted, or the server has given up on some.
-fn all_or_fewer(a: &Attempt, server: &crate::lab::Server) -> Result<Reached<bool>> {
+fn all_or_fewer(a: &Attempt, server: &common::lab::Server) -> Result<Reached<bool>> {
     a.until(server, "all to be accepted", |records| {
         let listener = listener(records)?;
         let emfile = records.iter().position(|r| r.failed("accept", "EMFILE"))?;
@@ -100,7 +100,7 @@ fn place_taken(records: &[Record]) -> Option<Finding> {
 }
 
 /// The client at this place, which has asked for /.
-fn ask(clients: &mut Vec<crate::lab::Client>, at: usize) -> Result<crate::lab::Client> {
+fn ask(clients: &mut Vec<common::lab::Client>, at: usize) -> Result<common::lab::Client> {
     let mut client = clients.remove(at);
     client.get("/")?;
     Ok(client)

@@ -6,8 +6,8 @@ use super::super::busy::Activity;
 use super::super::inject::Injection;
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::{build, sleeps, threads};
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Trouble};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Trouble};
 
 /// Step 4 of the pool: one delete and one close for each; or, if there was nothing to
 /// read, the client is added again.

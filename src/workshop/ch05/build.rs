@@ -5,10 +5,10 @@ use std::time::Instant;
 use super::super::busy::Burns;
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::{alive, thread_count, threads};
-use crate::lab::client::Poll;
-use crate::lab::record::Kind;
-use crate::lab::server::is_quiet;
-use crate::lab::{Answer, Client, PATIENCE, Record, Result, Server, Trouble};
+use common::lab::client::Poll;
+use common::lab::record::Kind;
+use common::lab::server::is_quiet;
+use common::lab::{Answer, Client, PATIENCE, Record, Result, Server, Trouble};
 
 /// Step 1: as many workers as were asked for, and all of them sleep.
 pub(super) fn workers(attempt: &Attempt) -> Result<Verdict> {

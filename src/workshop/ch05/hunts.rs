@@ -2,9 +2,9 @@
 
 use super::super::{Attempt, Finding, Reached, Verdict, failed, passed};
 use super::again;
-use crate::lab::record::Kind;
-use crate::lab::scenarios::Seen;
-use crate::lab::{Record, Result, Server};
+use common::lab::record::Kind;
+use common::lab::scenarios::Seen;
+use common::lab::{Record, Result, Server};
 
 const WAITING: &str = "waiting for work";
 

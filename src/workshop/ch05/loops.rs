@@ -3,9 +3,9 @@
 use super::super::inject::Injection;
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, parting, passed};
 use super::threads;
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Server, invariants};
-use crate::sys;
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Server, invariants};
+use common::sys;
 
 const LOOPS: usize = 3;
 
@@ -117,7 +117,7 @@ pub(super) fn no_hand_off(attempt: &Attempt) -> Result<Verdict> {
         let did = format!("64 clients, one after another, ask for /; this is {name}");
         let expected = "the thread that accepts it reads, answers and closes it";
         let mut client = attempt.play().connect_quietly(&name, &server)?;
-        client.send_quietly(crate::lab::client::request("/").as_bytes())?;
+        client.send_quietly(common::lab::client::request("/").as_bytes())?;
         match attempt.answer_or_rest(&server, &mut client)? {
             Outcome::Answered(answer) if answer.status == 200 => {}
             Outcome::Asleep(last) | Outcome::Spins(last) => {

@@ -1,8 +1,8 @@
 //! Hunt the bug: clients that end before their answer, and what they take with them.
 
 use super::super::{Attempt, Finding, Reached, Verdict, failed, passed};
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Server, trouble};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Server, trouble};
 
 /// How a client is rude.
 #[derive(Clone, Copy, PartialEq)]

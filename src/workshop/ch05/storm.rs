@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::hunts::is_rest;
-use crate::lab::client::request;
-use crate::lab::{Client, Record, Result, Server};
+use common::lab::client::request;
+use common::lab::{Client, Record, Result, Server};
 
 /// Hand-overs to one server; and how many servers.
 const PAIRS: u32 = 40;

@@ -2,8 +2,8 @@
 
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::{answer, odd};
-use crate::lab::client::request;
-use crate::lab::{Record, Result};
+use common::lab::client::request;
+use common::lab::{Record, Result};
 
 /// Step 1: a hundred requests, one after another, on one connection.
 pub(super) fn stays(attempt: &Attempt) -> Result<Verdict> {

@@ -2,9 +2,9 @@
 
 use super::super::{Attempt, Finding, Reached, Verdict, failed, parting, passed};
 use super::{answer, left};
-use crate::lab::client::request;
-use crate::lab::record::Kind;
-use crate::lab::{Client, Record, Result, Server, invariants};
+use common::lab::client::request;
+use common::lab::record::Kind;
+use common::lab::{Client, Record, Result, Server, invariants};
 
 /// Step 1: twenty requests, and the event queue is told of the client once.
 pub(super) fn added_once(attempt: &Attempt) -> Result<Verdict> {

@@ -2,8 +2,8 @@
 
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::{answer, requests, unless_full};
-use crate::lab::client::request;
-use crate::lab::{Record, Result, Server};
+use common::lab::client::request;
+use common::lab::{Record, Result, Server};
 
 /// A whole request and a part of the next one; then, when these have been read, the
 /// rest. Wherever the border is, there are two answers.

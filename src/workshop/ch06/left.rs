@@ -3,9 +3,9 @@
 use super::super::{Attempt, Finding, Reached, Verdict, failed, parting, passed};
 use super::answer;
 use super::edge::send_meanwhile;
-use crate::connection::READ_SIZE;
-use crate::lab::client::request;
-use crate::lab::{Client, Record, Result, Server, Trouble};
+use common::connection::READ_SIZE;
+use common::lab::client::request;
+use common::lab::{Client, Record, Result, Server, Trouble};
 
 /// Step 3: what is left, and where: requests, the rest of an answer, bytes not read.
 pub(super) fn nothing_left(attempt: &Attempt) -> Result<Verdict> {

@@ -1,9 +1,9 @@
 //! Build it: answers that are longer than one write, or than one turn.
 
 use super::super::{Attempt, Finding, Outcome, Reached};
-use crate::lab::client::request;
-use crate::lab::record::Kind;
-use crate::lab::{Client, Record, Result, Server};
+use common::lab::client::request;
+use common::lab::record::Kind;
+use common::lab::{Client, Record, Result, Server};
 
 /// More than any one write of a turn; and less than a send buffer takes on most systems.
 const LONG: usize = 100_000;

@@ -3,7 +3,7 @@
 use super::super::{Attempt, Finding, Verdict, failed, passed};
 use super::hunts::list_and_end;
 use super::{answer, long, requests, unless_full};
-use crate::lab::{Record, Result};
+use common::lab::{Record, Result};
 
 /// Ten requests in one segment.
 pub(super) fn several(attempt: &Attempt) -> Result<Verdict> {

@@ -2,7 +2,7 @@
 
 use super::super::{Attempt, Finding, Outcome};
 use super::answer;
-use crate::lab::{Result, Trouble};
+use common::lab::{Result, Trouble};
 
 /// What is no request is told so, and a HEAD gets a head.
 pub(super) fn answers(attempt: &Attempt) -> Result<Option<Finding>> {

@@ -5,10 +5,10 @@ use super::look::{
 };
 use super::vain::polls;
 use super::{Case, EARLIER};
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Server};
-use crate::sys;
 use crate::workshop::{Attempt, Verdict, passed};
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Server};
+use common::sys;
 
 const CASE: Case = Case {
     did: "sent SIGUSR1 while nothing was going on",

@@ -3,9 +3,9 @@
 use super::Case;
 use super::hunts::{BYTES, DRAIN, start};
 use super::look::{Came, Outcome, about, came, ends_or_rests, in_handler, last_lines, lines};
-use crate::lab::client::request;
-use crate::lab::{Client, Record, Result};
 use crate::workshop::{Attempt, Verdict, passed};
+use common::lab::client::request;
+use common::lab::{Client, Record, Result};
 
 /// `behind`.
 pub(super) fn all_that_arrived(attempt: &Attempt) -> Result<Verdict> {

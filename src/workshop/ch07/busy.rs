@@ -5,9 +5,9 @@ use super::look::{
     longest_turn, settled,
 };
 use super::{Case, EARLIER, Part, first, held, limits, vain};
-use crate::lab::client::request;
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
+use common::lab::client::request;
+use common::lab::{Client, Record, Result, Server};
 
 const BUSY: &str = "ch07-6.html#the-code";
 

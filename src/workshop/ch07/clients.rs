@@ -4,9 +4,9 @@ use super::look::{
     Came, PATIENT, about, came, found_or_rests, in_handler, lines, reported, settled,
 };
 use super::{Case, Part, first, vain};
-use crate::lab::record::Kind;
-use crate::lab::{Play, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
+use common::lab::record::Kind;
+use common::lab::{Play, Record, Result, Server};
 
 const ONESHOT: &str = "ch07-3.html#the-code";
 

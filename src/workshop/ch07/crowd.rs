@@ -7,10 +7,10 @@ use super::drain::DRAIN;
 use super::look::{Came, LONG, Outcome, about, came, ends_or_rests, last_lines, lines, settled};
 use super::stop::{patient, strange_end};
 use super::{Case, Part, vain};
-use crate::lab::record::Kind;
-use crate::lab::{Client, Record, Result};
-use crate::sys;
 use crate::workshop::Attempt;
+use common::lab::record::Kind;
+use common::lab::{Client, Record, Result};
+use common::sys;
 
 /// More than `EVENTS`.
 const CROWD: usize = 600;
@@ -39,7 +39,7 @@ pub(super) fn in_the_accept_queue(attempt: &Attempt) -> Part {
     server.freeze()?;
     let connect = |n| {
         let mut client = attempt.play().connect_quietly(&format!("C{n}"), &server)?;
-        client.send_quietly(crate::lab::client::request("/").as_bytes())?;
+        client.send_quietly(common::lab::client::request("/").as_bytes())?;
         Ok(client)
     };
     let clients: Vec<Client> = (0..CROWD).map(connect).collect::<Result<_>>()?;

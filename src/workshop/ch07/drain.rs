@@ -7,9 +7,9 @@ use super::look::{
 };
 use super::stop::{patient, strange_end};
 use super::{Case, Part, crowd, first, flight, resets};
-use crate::lab::client::request;
-use crate::lab::{Client, End, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
+use common::lab::client::request;
+use common::lab::{Client, End, Record, Result, Server};
 
 pub(super) const DRAIN: &str = "ch07-2.html#the-code";
 

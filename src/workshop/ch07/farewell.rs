@@ -3,8 +3,8 @@
 use super::look::{LONG, PATIENT, about, found_or_rests, lines, settled};
 use super::room::reads_it_all;
 use super::{Case, Part};
-use crate::lab::{Record, Result, Server};
 use crate::workshop::Attempt;
+use common::lab::{Record, Result, Server};
 
 pub(super) const CLOSED_AFTER_FIN: &str = "FIN was sent, and A was closed at once";
 

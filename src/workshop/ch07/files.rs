@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::look::{Came, about, came, last_lines, lines};
 use super::{Case, EARLIER, Part, first};
-use crate::lab::Result;
 use crate::workshop::{Attempt, Verdict};
+use common::lab::Result;
 
 const FILES: &str = "ch07-7.html#the-code";
 

@@ -7,10 +7,10 @@ use super::look::{
 };
 use super::stop::{patient, strange_end};
 use super::{Case, Part};
-use crate::lab::record::Kind;
-use crate::lab::scenarios::open_descriptors;
-use crate::lab::{Record, Result};
 use crate::workshop::Attempt;
+use common::lab::record::Kind;
+use common::lab::scenarios::open_descriptors;
+use common::lab::{Record, Result};
 
 const CASE: Case = Case {
     did: "sent SIGTERM while A's request was in a handler that sleeps",

@@ -7,10 +7,10 @@ use super::look::{
     time_limit,
 };
 use super::{Case, EARLIER, Part};
-use crate::lab::client::request;
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result};
 use crate::workshop::Attempt;
+use common::lab::client::request;
+use common::lab::record::Kind;
+use common::lab::{Record, Result};
 
 const BUSY: &str = "ch07-6.html#the-code";
 

@@ -6,8 +6,8 @@ use super::look::{
 };
 use super::room::{reads_it_all, rests_armed_for_reading, when_it_is_full};
 use super::{Case, EARLIER, Part, farewell, first, flight, late, resets};
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Finding, Verdict, passed};
+use common::lab::{Client, Record, Result, Server};
 
 pub(super) const DRAIN: &str = "ch07-2.html#the-code";
 const WRITE: &str = "ch07-4.html#the-code";

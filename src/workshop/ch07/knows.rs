@@ -4,8 +4,8 @@ use super::look::{
     Came, LONG, came, found_or_rests, in_handler, last_lines, main_sleeps, time_limit, wake_ends,
 };
 use super::{Case, Part};
-use crate::lab::{Record, Result, Server};
 use crate::workshop::Attempt;
+use common::lab::{Record, Result, Server};
 
 /// Whether main's sleep, if nobody does anything, lasts longer than `seconds`: for
 /// ever, or until somebody else's deadline. `since` is when the client was parked. A
@@ -87,7 +87,7 @@ pub(super) fn main_knows(
     };
     let mut looks = 0;
     let oversleeps = server.wait_for("main to sleep", |records| {
-        let quiet = crate::lab::server::is_quiet(records);
+        let quiet = common::lab::server::is_quiet(records);
         match oversleeps(records, parked, seconds) {
             _ if records.iter().any(is_over) => Some(false),
             Some(false) => Some(false),

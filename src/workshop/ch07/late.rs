@@ -6,8 +6,8 @@ use super::look::{
     Came, LONG, about, came, found_or_rests, in_handler, last_lines, lines, wake_ends,
 };
 use super::{Case, EARLIER, Part, crowd, farewell, first, limits, resets};
-use crate::lab::{Client, End, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
+use common::lab::{Client, End, Record, Result, Server};
 
 const PAGE: &str = "ch07-5.html#the-code";
 

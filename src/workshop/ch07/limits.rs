@@ -5,9 +5,9 @@ use super::look::{
     Came, LONG, Outcome, PATIENT, came, ends_or_rests, found_or_rests, last_lines, lines,
 };
 use super::{Case, EARLIER, Part, stop};
-use crate::lab::record::Kind;
-use crate::lab::{Record, Result, Server};
 use crate::workshop::Attempt;
+use common::lab::record::Kind;
+use common::lab::{Record, Result, Server};
 
 const PAGE: &str = "ch07-5.html#the-code";
 

@@ -1,15 +1,15 @@
 //! What the checks of chapter 7 look at: whether the server has come to an end, to
 //! rest, or to neither; and what the trace says about one descriptor.
 
-use crate::lab::record::Kind;
+use common::lab::record::Kind;
 use std::time::{Duration, Instant};
 
-use crate::lab::client::Poll;
-use crate::lab::rest;
-use crate::lab::server::is_quiet;
-use crate::lab::{Answer, Client, PATIENCE, Play, Record, Result, Server, trouble};
-use crate::sys::Usage;
 use crate::workshop::show;
+use common::lab::client::Poll;
+use common::lab::rest;
+use common::lab::server::is_quiet;
+use common::lab::{Answer, Client, PATIENCE, Play, Record, Result, Server, trouble};
+use common::sys::Usage;
 
 use super::vain::{MAIN_POLLS, polls};
 

@@ -8,8 +8,8 @@ use super::look::{
 };
 use super::stop::{patient, strange_end};
 use super::{Case, Part};
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::Attempt;
+use common::lab::{Client, Record, Result, Server};
 
 const WAY_OUT: &str = "The connection is gone: a read or a write fails (ECONNRESET, EPIPE), and \
                        `turn` ends with an error. Who is closed for that leaves \

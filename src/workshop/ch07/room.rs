@@ -7,9 +7,9 @@ use super::look::{
 };
 use super::stop::patient;
 use super::{Case, Part, first, vain};
-use crate::lab::record::Kind;
-use crate::lab::{Client, Record, Result, Server};
 use crate::workshop::{Attempt, Verdict};
+use common::lab::record::Kind;
+use common::lab::{Client, Record, Result, Server};
 
 const WRITE: &str = "ch07-4.html#the-code";
 

@@ -2,9 +2,9 @@
 
 use super::Case;
 use super::look::{LONG, Outcome, PATIENT, ends_or_rests, last_lines, lines, settled, wake_ends};
-use crate::lab::{Record, Result};
-use crate::sys::{self, Usage};
 use crate::workshop::{Attempt, Verdict, passed};
+use common::lab::{Record, Result};
+use common::sys::{self, Usage};
 
 const SIGNALS: &str = "ch07-1.html#the-code";
 

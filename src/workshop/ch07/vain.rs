@@ -3,8 +3,8 @@
 
 use super::look::{lines, time_limit, wake_ends};
 use super::{Case, Part};
-use crate::lab::Record;
-use crate::lab::record::Kind;
+use common::lab::Record;
+use common::lab::record::Kind;
 
 /// What is said of a main that polls; the judge knows it by its end (`POLLS`).
 pub(super) const MAIN_POLLS: &str = "main wakes up again and again, and finds nothing";
