@@ -52,7 +52,7 @@ class Server:
     well, and must have said nothing on stderr but the lines it is known for."""
 
     KNOWN = re.compile(
-        r'127\.0\.0\.1:\d+ "[^"]*" \d{3} .*'  # --log
+        r'127\.0\.0\.1:\d+ "(?:[^"\\]|\\.)*" \d{3} .*'  # --log
         r"|client 127\.0\.0\.1:\d+( \(and \d+ more of the kind, not printed\))?: .*\((EPIPE|ECONNRESET)\)"
         r"|client 127\.0\.0\.1:\d+: its answer is cut off( \(and \d+ more of the kind, not printed\))?: timed out"
         r"|client errors: \d+ more, not printed(: .*\((EPIPE|ECONNRESET)\))?"

@@ -45,7 +45,7 @@ pub mod files;
 pub mod handoff;
 #[cfg(any(kqueue, epoll))]
 pub mod http;
-#[cfg(all(any(kqueue, epoll), not(fuzzing)))] // the fuzzer drives the connection alone
+#[cfg(all(any(kqueue, epoll), not(any(fuzzing, shuttle))))] // who drives the parts alone
 pub mod lab;
 #[cfg(any(kqueue, epoll))]
 pub mod listener;

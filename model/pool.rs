@@ -5,19 +5,19 @@
 //! explored is the pool that ships:
 //!
 //! ```text
-//! CARGO_TARGET_DIR=target/shuttle RUSTFLAGS="--cfg shuttle" \
-//!     cargo test --release --test model -- --nocapture --test-threads 1
+//! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
+//!     cargo test --release --manifest-path model/Cargo.toml -- --nocapture --test-threads 1
 //! ```
 //!
 //! When nobody can go on and somebody has not ended, shuttle panics with
 //! `deadlock!`: that is how a worker that sleeps for ever is seen. Planted mistakes
-//! show that it is seen. The hand-off of chapter 7 is in `model/handoff.rs`.
+//! show that it is seen. The hand-off of chapter 7 is in `handoff.rs`.
 //!
 //! Two things are outside the model. A condition variable here never wakes
 //! without a reason; the loop around the wait is exercised all the same, by
 //! workers that find the job gone. And shuttle knows one memory, in which all
 //! see the same; the pool keeps everything under its mutex and asks no more.
-#![cfg(shuttle)]
+#![cfg(all(test, shuttle))]
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -33,7 +33,6 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler};
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::{Config, FailurePersistence, Runner, thread};
 
-#[path = "model/handoff.rs"]
 mod handoff;
 
 /// A search for all schedules ends here, and then says so.
