@@ -1,4 +1,4 @@
-//! Who is woken and what main is told; `model/handoff.rs` explores the schedules.
+//! Who is woken and what main is told; `tests/model/handoff.rs` explores the schedules.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};

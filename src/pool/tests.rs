@@ -1,4 +1,4 @@
-//! The pool on real threads; `model/pool.rs` explores its schedules.
+//! The pool on real threads; `tests/model/pool.rs` explores its schedules.
 #![cfg(not(shuttle))]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

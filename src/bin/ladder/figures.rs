@@ -39,6 +39,11 @@ pub fn count(value: f64) -> String {
     format!("{value:.0}")
 }
 
+/// A part of a whole: `97 %`.
+pub fn share(value: f64) -> String {
+    format!("{:.0} %", value * 100.0)
+}
+
 /// A ratio: `1.10`.
 pub fn ratio(value: f64) -> String {
     format!("{value:.2}")
@@ -57,6 +62,7 @@ mod tests {
         assert_eq!(time(4_521.0), "4.52 ms");
         assert_eq!(time(2_500_000.0), "2.50 s");
         assert_eq!(bytes(384.2), "384 B");
+        assert_eq!(share(0.968), "97 %");
         assert_eq!(bytes(2.5e9), "2.50 GB");
         assert_eq!(ratio(1.0971), "1.10");
     }

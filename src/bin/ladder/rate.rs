@@ -110,6 +110,7 @@ fn read_oha(text: &str) -> Result<Seen> {
         bytes: value["summary"]["totalData"].as_f64().unwrap_or(0.0),
         percentiles: [percentile("p50")?, percentile("p99")?, percentile("p99.9")?],
         errors: errors.iter().filter_map(|(_, n)| n.as_f64()).sum(),
+        own_cpu: None,
     })
 }
 

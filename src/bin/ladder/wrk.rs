@@ -24,10 +24,10 @@ function init(args)
 end
 function done(summary, latency, requests)
    local e = summary.errors
-   io.write(string.format("LADDER %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f\n",
+   io.write(string.format("LADDER %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.3f\n",
       summary.requests, summary.duration, summary.bytes,
       latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
-      e.connect + e.read + e.write + e.timeout, e.status))
+      e.connect + e.read + e.write + e.timeout, e.status, os.clock()))
 end
 "#;
 
@@ -41,6 +41,9 @@ pub struct Seen {
     pub percentiles: [f64; 3],
     /// Connections that failed, answers that did not come in time.
     pub errors: f64,
+    /// CPU time of the generator itself, seconds, if it tells. Of its one thread, near
+    /// [`Seen::seconds`] means that the generator was measured and not the server.
+    pub own_cpu: Option<f64>,
 }
 
 impl Seen {
@@ -55,7 +58,13 @@ impl Seen {
         // wrk says 0 when its own correction has lost count, as it may of pipelined requests.
         let known = [("p50_us", p50), ("p99_us", p99), ("p999_us", p999)];
         let known = known.into_iter().filter(|(_, us)| *us > 0.0);
-        values.into_iter().chain(known).map(|(name, value)| (name.to_string(), value)).collect()
+        let own = self.own_cpu.map(|cpu| ("generator_cpu", cpu / self.seconds));
+        values
+            .into_iter()
+            .chain(known)
+            .chain(own)
+            .map(|(name, value)| (name.to_string(), value))
+            .collect()
     }
 }
 
@@ -144,7 +153,7 @@ fn read(text: &str) -> Result<Seen> {
     let line = text.lines().find_map(|l| l.strip_prefix("LADDER "));
     let line = line.ok_or_else(|| Trouble::of(format!("wrk printed no figures: {text:?}")))?;
     let n: Vec<f64> = line.split(' ').filter_map(|n| n.trim().parse().ok()).collect();
-    let [requests, duration, bytes, p50, p99, p999, errors, bad] = n[..] else {
+    let [requests, duration, bytes, p50, p99, p999, errors, bad, cpu] = n[..] else {
         return Err(Trouble::of(format!("wrk printed other figures: {line:?}")));
     };
     if requests == 0.0 {
@@ -154,7 +163,7 @@ fn read(text: &str) -> Result<Seen> {
         return Err(Trouble::of(format!("{bad} of {requests} answers were not 2xx")));
     }
     let (seconds, percentiles) = (duration / 1e6, [p50, p99, p999]);
-    Ok(Seen { requests, seconds, bytes, percentiles, errors })
+    Ok(Seen { requests, seconds, bytes, percentiles, errors, own_cpu: Some(cpu) })
 }
 
 #[cfg(test)]
@@ -163,12 +172,14 @@ mod tests {
 
     #[test]
     fn the_figures_are_read_from_among_what_wrk_prints() {
-        let text = "Running 2s test\nRequests/sec: 50\nLADDER 100 2000000 16000 640 900 1200 1 0\n";
+        let text =
+            "Running 2s test\nRequests/sec: 50\nLADDER 100 2000000 16000 640 900 1200 1 0 1.900\n";
         let seen = read(text).expect("figures");
         assert_eq!(seen.values()["requests_per_s"], 50.0);
         assert_eq!(seen.values()["bytes_per_s"], 8000.0);
         assert_eq!(seen.percentiles, [640.0, 900.0, 1200.0]);
         assert_eq!(seen.errors, 1.0);
+        assert_eq!(seen.values()["generator_cpu"], 0.95);
         assert_eq!(seen.values()["p99_us"], 900.0);
         let lost = Seen { percentiles: [640.0, 0.0, 0.0], ..seen }.values();
         assert!(lost.contains_key("p50_us") && !lost.contains_key("p99_us"), "{lost:?}");
@@ -177,8 +188,10 @@ mod tests {
     #[test]
     fn no_answer_and_wrong_answers_are_troubles_in_words() {
         let said = |text| read(text).expect_err("a trouble").to_string();
-        assert!(said("LADDER 0 2000000 0 0 0 0 64 0\n").starts_with("0 requests were answered"));
-        assert_eq!(said("LADDER 9 1 9 1 1 1 0 3\n"), "3 of 9 answers were not 2xx");
+        assert!(
+            said("LADDER 0 2000000 0 0 0 0 64 0 0.1\n").starts_with("0 requests were answered")
+        );
+        assert_eq!(said("LADDER 9 1 9 1 1 1 0 3 0.1\n"), "3 of 9 answers were not 2xx");
         assert!(said("").contains("no figures"));
         assert!(said("LADDER 1 2\n").contains("other figures"));
     }
