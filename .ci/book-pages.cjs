@@ -213,7 +213,7 @@ async function main() {
     }
     const version = browser.version();
     await browser.close();
-    console.log(`Chromium ${version}: ${all.length} pages, ${seen} visits (each wide and narrow, in light and dark; ${SAMPLE.length} in all combinations and the other themes, too), tabs on ${withTabs.length}, ${printed.length} on paper; pictures in ${pictures}`);
+    console.log(`Chromium ${version}: ${all.length} pages, ${seen} visits (each wide and narrow, in light and dark; ${all.filter(inAll).length} in all four combinations, ${SAMPLE.length} in the other themes, too), tabs on ${withTabs.length}, ${printed.length} on paper; pictures in ${pictures}`);
     if (wrong.length) {
         console.error(wrong.length + " things are wrong:\n" + [...new Set(wrong)].join("\n"));
         process.exit(1);

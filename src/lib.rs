@@ -45,7 +45,8 @@ pub mod files;
 pub mod handoff;
 #[cfg(any(kqueue, epoll))]
 pub mod http;
-#[cfg(all(any(kqueue, epoll), not(any(fuzzing, shuttle))))] // who drives the parts alone
+// The fuzzer and the model checker drive the parts alone.
+#[cfg(all(any(kqueue, epoll), not(any(fuzzing, shuttle))))]
 pub mod lab;
 #[cfg(any(kqueue, epoll))]
 pub mod listener;

@@ -20,6 +20,10 @@ use workshop::{Exercise, Kind};
 #[path = "../src/workshop/mod.rs"]
 mod workshop;
 
+#[allow(dead_code)] // its own tests are all that runs of it here
+#[path = "../src/bin/workshop/page.rs"]
+mod page;
+
 fn nothing_wrong(wrong: Vec<String>) {
     assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -17,7 +17,6 @@
 //! without a reason; the loop around the wait is exercised all the same, by
 //! workers that find the job gone. And shuttle knows one memory, in which all
 //! see the same; the pool keeps everything under its mutex and asks no more.
-#![cfg(all(test, shuttle))]
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;

@@ -132,8 +132,8 @@ const LEGEND: &str = "
 Each figure is the median of its rounds (of several blocks: the middle one), in brackets the
 smallest and the greatest. `: nginx` is the ratio to nginx *in the same round*: the machine drifts
 between rounds, a ratio does not. Latencies under full load are those of a closed loop, and say
-more about the scheduler than about the server; compare them in `rate`. wrk has one thread: near
-100 % of a core it is the generator that is measured, and no server gets further. An idle connection has
+more about the scheduler than about the server; compare them in `rate`. wrk has one thread:
+near 100 % of `wrk's own core` it is the generator that is measured, whoever answers. An idle connection has
 asked once before, where the server keeps it; else it has said nothing yet. A line of words says
 why there are no figures.
 ";

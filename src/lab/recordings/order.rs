@@ -40,6 +40,11 @@ pub(super) fn merge(mut records: Vec<Record>, actions: Vec<Action>) -> Result<Ve
     records.sort_by_key(|r| r.seq);
     let mut actions: Vec<Action> =
         actions.into_iter().filter(|action| action.deed != Deed::Summary).collect();
+    for action in &mut actions {
+        if let Some(us) = not_before(action, &records) {
+            action.us = action.us.max(us);
+        }
+    }
     actions.sort_by_key(|action| action.us);
     let mut slots: Vec<Vec<Action>> = vec![Vec::new(); records.len() + 1];
     let mut earliest = 0; // the actions keep their own order, too
@@ -58,6 +63,19 @@ pub(super) fn merge(mut records: Vec<Record>, actions: Vec<Action>) -> Result<Ve
     }
     check(&lines)?;
     Ok(lines)
+}
+
+/// A client is written down before it connects, and may lose its core in between:
+/// whoever was accepted had not connected yet when accept was last called in vain.
+fn not_before(action: &Action, records: &[Record]) -> Option<u64> {
+    let from = action.from.as_ref().filter(|_| action.deed == Deed::Connect)?;
+    let is_theirs = |r: &Record| r.accepted().is_some() && r.note == format!("({from})");
+    let accepted = records.iter().position(is_theirs)?;
+    let found_nobody = |r: &&Record| match r.kind {
+        Kind::Turns => r.note.contains("accept(") && r.note.contains("EAGAIN"),
+        _ => r.failed("accept", "EAGAIN"),
+    };
+    records[..accepted].iter().rfind(found_nobody).map(|r| r.us)
 }
 
 /// Whether a server that only turns would see it: from a client that it still has.
@@ -134,4 +152,38 @@ fn check(lines: &[Line]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seq: u64, us: u64, rest: &str) -> Record {
+        let line = format!(
+            r#"{{"seq":{seq},"us":{us},"dur":5,"thread":"main","tid":1,"at":"a.rs:1",{rest}}}"#
+        );
+        Record::parse(&line).expect("a record")
+    }
+
+    #[test]
+    fn who_is_accepted_did_not_wait_while_accept_found_nobody() {
+        let turns = r#""kind":"turns","call":"turns","args":"","ret":null,"errno":null,"times":9,"#;
+        let turns = format!("{turns}\"note\":\"accept(3) = -1 EAGAIN\"");
+        let took = r#""kind":"call","call":"accept","args":"3","fd":3,"ret":4,"errno":null,"#;
+        let took = format!("{took}\"note\":\"(10.0.0.1:65)\"");
+        let records = vec![record(1, 10, &turns), record(2, 20, &turns), record(3, 30, &took)];
+        // Written down in the first of these turns, or between the two.
+        for us in [12, 16] {
+            let connects = Action {
+                us,
+                deed: Deed::Connect,
+                who: "A".to_string(),
+                from: Some("10.0.0.1:65".to_string()),
+                what: "connects".to_string(),
+            };
+            let lines = merge(records.clone(), vec![connects]).expect("an order");
+            let place = lines.iter().position(|line| matches!(line, Line::Client(_)));
+            assert_eq!(place, Some(2), "{us}");
+        }
+    }
 }
