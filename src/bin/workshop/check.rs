@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use common::lab::{Result, Trouble, target_dir, trouble};
+
+use crate::page::{Page, Tone};
 use crate::workshop::judge::{Judgement, judge};
 use crate::workshop::pristine::{self, place_in_book};
 use crate::workshop::progress::Progress;
 use crate::workshop::{self, Exercise, Finding};
-use common::lab::{Result, Trouble, target_dir, trouble};
-
-use crate::page::{Page, Tone};
 
 /// The learner's program; `None` if it does not compile. What cargo has to say
 /// stands on the terminal as cargo says it.

@@ -6,12 +6,12 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::workshop::{self, pristine};
 use common::lab::Result;
 use common::{queue, sys};
 
 use crate::check;
 use crate::page::{Page, Tone};
+use crate::workshop::{self, pristine};
 
 /// How many descriptors the largest crowd of a check wants.
 const DESCRIPTORS: u64 = 2100;

@@ -1,12 +1,12 @@
 //! Where you are, and what is next.
 
-use crate::workshop::pristine::place_in_book;
-use crate::workshop::progress::Progress;
-use crate::workshop::{self, Exercise, Kind, Of};
 use common::lab::Result;
 use common::lab::scenarios::{Expected, Scenario};
 
 use crate::page::{Page, Tone};
+use crate::workshop::pristine::place_in_book;
+use crate::workshop::progress::Progress;
+use crate::workshop::{self, Exercise, Kind, Of};
 
 /// `workshop list`.
 pub fn list(page: &mut Page, progress: &Progress) -> Result<bool> {

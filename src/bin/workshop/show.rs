@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use crate::workshop::judge::in_plain_words;
-use crate::workshop::pristine::{self, Version};
-use crate::workshop::progress::Progress;
-use crate::workshop::{Exercise, Of};
 use common::lab::scenarios::Scenario;
 use common::lab::{Play, Result, Trouble};
 
 use crate::page::{Page, Tone};
+use crate::workshop::judge::in_plain_words;
+use crate::workshop::pristine::{self, Version};
+use crate::workshop::progress::Progress;
+use crate::workshop::{Exercise, Of};
 use crate::{Asked, check, traces};
 
 /// `workshop hint`: the next one, or with `--all` those before it, too.

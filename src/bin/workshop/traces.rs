@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use common::lab::{Play, Record, Result, story};
+
+use crate::check;
+use crate::page::{Page, Tone};
 use crate::workshop::judge::{in_plain_words, judge};
 use crate::workshop::pristine::Version;
 use crate::workshop::progress::Progress;
 use crate::workshop::verify::Trial;
 use crate::workshop::{Exercise, Kind, show};
-use common::lab::{Play, Record, Result, story};
-
-use crate::check;
-use crate::page::{Page, Tone};
 
 /// `workshop trace`.
 pub fn compare(page: &mut Page, exercise: &'static Exercise, progress: &Progress) -> Result<bool> {

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use common::lab::{Result, Trouble};
+
 use crate::workshop::verify::{HEAD, Trial, is_pristine};
 use crate::workshop::{self, Exercise};
-use common::lab::{Result, Trouble};
 
 /// `workshop verify`: all of them, or one.
 pub fn run(only: Option<&'static Exercise>, committed: bool, in_short: bool) -> Result<bool> {

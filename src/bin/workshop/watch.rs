@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crate::workshop::progress::Progress;
-use crate::workshop::{Exercise, pristine};
 use common::lab::Result;
 
 use crate::page::{Page, Tone};
+use crate::workshop::progress::Progress;
+use crate::workshop::{Exercise, pristine};
 use crate::{check, lists};
 
 /// How often to look whether the file was saved.
