@@ -3,7 +3,7 @@
 //! [`crate::pool::Jobs`] wakes a worker for each job. With short handlers that is
 //! all it does: main wakes a worker for one job, goes back to the kernel, is woken
 //! for the next one, and two threads hand a core to and fro with every request.
-//! Here three things are different:
+//! Here this is different:
 //!
 //! - What one wait brought is handed over under one lock, with one wake-up.
 //! - As long as jobs wait for a worker, main is told to *hold*: whoever becomes
@@ -13,11 +13,17 @@
 //!   [`TICK`] passes and few jobs were taken. Short handlers so cost the switches
 //!   of one worker, and slow ones get all of them, one more each tick.
 //!
+//! In a crowd there is a fourth: a client that was answered may have asked again
+//! before its worker comes round to it, and then need not go through the kernel's
+//! list and main at all ([`Handoff::push_answered`]).
+//!
 //! Nothing waits for ever, because of three rules. If jobs wait and a worker sleeps,
 //! then as many workers as jobs are about to wake up, or main looks again within a
 //! tick. If main holds, then it looks again within a tick, or every worker is
-//! awake, and the first that runs dry calls it. And a worker that queues its job
-//! again calls it, too: jobs that go round and round keep everybody from running dry.
+//! awake, and the first that runs dry calls it. And so does the worker that comes
+//! round to a job that was queued again: such jobs keep everybody from running dry.
+
+mod luck;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,6 +31,7 @@ use std::time::Duration;
 use crate::pool::Job;
 use crate::sync::{Mutex, MutexGuard, thread};
 use crate::trace;
+use luck::Luck;
 
 /// How long a worker that has been woken is left to it before main looks again.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -32,6 +39,10 @@ pub const TICK: Duration = Duration::from_millis(1);
 /// Who takes so many jobs in a tick needs no help: a handler that takes less than
 /// 50 µs is not worth the wake-up of another thread.
 const QUICK: usize = 20;
+
+/// So many jobs before it give a client the time to ask again: some 150 µs, about
+/// what it takes to and fro in a local network.
+const CROWD: usize = 32;
 
 /// The jobs that wait for a worker, and the workers that wait for jobs.
 pub struct Handoff<T> {
@@ -50,8 +61,12 @@ struct State<T> {
     taken: usize,
     /// Main holds, and wants to be called by the worker that runs dry.
     is_held: bool,
-    /// Main was called because a job was queued again.
+    /// So many jobs come before the first one that was queued again.
+    before_again: Option<usize>,
+    /// Main was called because it was that one's turn.
     has_gone_round: bool,
+    /// Whether clients that were answered ask again in time.
+    luck: Luck,
     closed: bool,
 }
 // ANCHOR_END: state
@@ -78,7 +93,9 @@ impl<T: Job> Handoff<T> {
             waking: 0,
             taken: 0,
             is_held: false,
+            before_again: None,
             has_gone_round: false,
+            luck: Luck::new(),
             closed: false,
         };
         Handoff { state: Mutex::new(state) }
@@ -104,21 +121,35 @@ impl<T: Job> Handoff<T> {
     }
 
     /// A worker queues its job again, before it takes the next one: at the end, so
-    /// that the others in the queue have their turn. With such jobs no worker runs
-    /// dry, and who waits in the kernel would wait for ever: so the first of them
-    /// calls main, too, to ask the kernel once ([`Handoff::has_gone_round`]).
+    /// that the others in the queue have their turn.
     #[track_caller]
-    pub fn push_again(&self, job: T, call_main: impl Fn()) {
+    pub fn push_again(&self, job: T) {
         trace::step_gives("queued", Some(job.fd()));
-        let mut state = self.lock();
-        state.queue.push_back(job);
-        let calls = state.is_held && !std::mem::replace(&mut state.has_gone_round, true);
-        drop(state);
-        if calls {
-            call_main();
-        }
+        self.lock().queue_again(job);
     }
     // ANCHOR_END: push
+
+    // ANCHOR: push_answered
+    /// A worker queues a client again that it has answered, if so many others wait
+    /// that this one may have asked again when it is its turn. `found` says that it was
+    /// queued so before, and had.
+    ///
+    /// # Errors
+    /// Gives it back: to be armed.
+    #[track_caller]
+    pub fn push_answered(&self, job: T, found: bool) -> Result<(), T> {
+        let mut state = self.lock();
+        if found {
+            state.luck.found();
+        }
+        if state.queue.len() < CROWD || !state.luck.is_tried() {
+            return Err(job);
+        }
+        trace::step_gives("queued", Some(job.fd())); // before anybody can take it
+        state.queue_again(job);
+        Ok(())
+    }
+    // ANCHOR_END: push_answered
 
     // ANCHOR: look
     /// For main, while it holds: whether it still has to. If a tick is over and
@@ -141,8 +172,8 @@ impl<T: Job> Handoff<T> {
         pace
     }
 
-    /// For main, while it holds: whether a job was queued again since it last asked
-    /// this. Then others have a turn, too.
+    /// For main, while it holds: whether a job that was queued again has had its turn
+    /// since main last asked this. Then others have a turn, too.
     pub fn has_gone_round(&self) -> bool {
         std::mem::take(&mut self.lock().has_gone_round)
     }
@@ -150,8 +181,8 @@ impl<T: Job> Handoff<T> {
 
     // ANCHOR: take
     /// Takes the oldest job; sleeps until there is one. `None` once the queue is
-    /// closed *and* empty. `call_main` makes main look: it is called by the worker
-    /// that runs dry while main holds.
+    /// closed *and* empty. `call_main` makes main look: while main holds it is called
+    /// by the worker that runs dry, or comes round to a job that was queued again.
     #[track_caller]
     pub fn take(&self, call_main: impl Fn()) -> Option<T> {
         let mut pause = None::<trace::Pause>;
@@ -160,7 +191,13 @@ impl<T: Job> Handoff<T> {
             let job = state.queue.pop_front();
             if job.is_some() || state.closed {
                 state.taken += 1;
+                let calls = state.goes_round()
+                    && state.is_held
+                    && !std::mem::replace(&mut state.has_gone_round, true);
                 drop(state);
+                if calls {
+                    call_main();
+                }
                 let (name, fd) = match &job {
                     Some(job) => ("took", Some(job.fd())),
                     None => ("no more work", None),
@@ -223,6 +260,22 @@ impl<T> State<T> {
             None => self.waking -= 1,
         }
     }
+
+    // ANCHOR: round
+    fn queue_again(&mut self, job: T) {
+        self.before_again.get_or_insert(self.queue.len());
+        self.queue.push_back(job);
+    }
+
+    /// A job was taken: whether it is the first one that was queued again. With such
+    /// jobs no worker may ever run dry, and who waits in the kernel would wait for ever:
+    /// so it is time to call main, to ask the kernel once.
+    fn goes_round(&mut self) -> bool {
+        let before = self.before_again.take();
+        self.before_again = before.and_then(|before| before.checked_sub(1));
+        before == Some(0)
+    }
+    // ANCHOR_END: round
 
     // ANCHOR: pace
     fn pace(&mut self) -> Pace {

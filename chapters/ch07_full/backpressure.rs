@@ -7,7 +7,7 @@ use common::connection::Connection;
 use common::handoff::{Pace, TICK};
 use common::listener::Listener;
 use common::log;
-use common::queue::{self, Events};
+use common::queue::{self, Events, Want};
 
 use super::Server;
 
@@ -99,6 +99,24 @@ impl Server {
         }
     }
     // ANCHOR_END: hand_over
+
+    // ANCHOR: look_again
+    /// A client has its answers. To arm it, to be told of it, and to hand it over once
+    /// more costs more than a `read`. So in a crowd a worker looks again when all who
+    /// wait have had their turn: it may have asked by then. If not, it is parked.
+    pub(super) fn look_again(&self, mut client: Connection, want: Want) {
+        let (has_asked, was_looked_at) = (client.is_answered(), client.is_looked_at);
+        if has_asked {
+            client.rest(Instant::now());
+            client.is_looked_at = true;
+            match self.jobs.push_answered(client, was_looked_at) {
+                Ok(()) => return,
+                Err(given_back) => client = given_back,
+            }
+        }
+        self.park(client, want);
+    }
+    // ANCHOR_END: look_again
 
     // ANCHOR: catch_up
     /// Hands over whoever is ready by now, also while main holds: who has spoken in

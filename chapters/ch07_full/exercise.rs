@@ -156,7 +156,7 @@ impl Server {
     /// The life of a worker.
     fn work(&self) {
         // Step 6: a worker that finds nothing calls main, if main waits for that; and
-        // so does one that queues its job again (`push_again`).
+        // so does one that comes round to a job that was queued again (`push_again`).
         while let Some(mut client) = self.jobs.take() {
             match turn(&mut client, &self.report) {
                 Ok(Next::Read) => self.park(client),

@@ -184,12 +184,12 @@ impl Server {
         let mut want = Want::Read;
         while let Some(mut client) = self.jobs.take(|| self.stop.wake()) {
             match turn(&mut client, &self.site, &self.report, &self.stop) {
-                Ok(Next::Read) => self.park(client, want),
+                Ok(Next::Read) => self.look_again(client, want),
                 Ok(Next::Write) => {
                     want = Want::Write;
                     self.park(client, want);
                 }
-                Ok(Next::Again) => self.jobs.push_again(client, || self.stop.wake()),
+                Ok(Next::Again) => self.jobs.push_again(client),
                 Ok(Next::Close) => self.close(client),
                 Err(error) => {
                     self.errors.failed(format_args!("client {}", client.peer), &error);

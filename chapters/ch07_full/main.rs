@@ -188,9 +188,9 @@ impl Server {
     fn work(&self) {
         while let Some(mut client) = self.jobs.take(|| self.stop.wake()) {
             match turn(&mut client, &self.site, &self.report, &self.stop) {
-                Ok(Next::Read) => self.park(client, Want::Read),
+                Ok(Next::Read) => self.look_again(client, Want::Read),
                 Ok(Next::Write) => self.park(client, Want::Write),
-                Ok(Next::Again) => self.jobs.push_again(client, || self.stop.wake()),
+                Ok(Next::Again) => self.jobs.push_again(client),
                 Ok(Next::Close) => self.close(client),
                 Err(error) => {
                     self.errors.failed(format_args!("client {}", client.peer), &error);

@@ -54,6 +54,12 @@ impl Connection {
         if self.progress || waits != self.waits {
             (self.waits, self.since, self.progress) = (waits, now, false);
         }
+        self.is_looked_at = false;
+    }
+
+    /// Whether it was answered since it last came to rest, and may ask again.
+    pub fn is_answered(&self) -> bool {
+        self.progress && self.state == State::Open
     }
 
     /// When that has lasted too long.

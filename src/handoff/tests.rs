@@ -119,3 +119,54 @@ fn a_slow_worker_with_the_last_job_does_not_keep_main_from_asking() {
     jobs.close();
     pool.join();
 }
+
+/// Pushes so many answered clients into a crowd; how many were queued again.
+fn looks(jobs: &Handoff<Number>, count: usize) -> usize {
+    (0..count).filter(|n| jobs.push_answered(Number(*n), false).is_ok()).count()
+}
+
+#[test]
+fn only_in_a_crowd_an_answered_client_is_queued_again() {
+    let jobs = Handoff::new();
+    jobs.push_batch(&mut batch(CROWD - 1));
+    assert_eq!(jobs.push_answered(Number(7), false).map_err(|given_back| given_back.0), Err(7));
+    jobs.push_batch(&mut batch(1));
+    assert!(jobs.push_answered(Number(7), false).is_ok());
+    let last = jobs.lock().queue.pop_back();
+    assert_eq!(last.map(|job| job.0), Some(7), "behind the others");
+}
+
+#[test]
+fn looks_in_vain_come_to_an_end_and_begin_anew_when_they_pay() {
+    let jobs = Handoff::new();
+    jobs.push_batch(&mut batch(CROWD));
+    assert_eq!(looks(&jobs, 64 + 160), 64 + 160 / 16, "the credit, then one in sixteen");
+    // One find in four does not pay.
+    let pays = |one_in: usize| {
+        let tried = (0..4000).filter(|n| jobs.push_answered(Number(*n), n % one_in == 0).is_ok());
+        tried.count()
+    };
+    assert!(pays(4) < 4000 * 9 / 10);
+    assert_eq!(pays(2), 4000);
+    // What has piled up is bounded, too.
+    assert!(looks(&jobs, 64 + 160) <= 64 + 160 / 16);
+}
+
+#[test]
+fn main_is_called_when_the_first_job_that_was_queued_again_has_its_turn() {
+    let (jobs, calls) = (Handoff::new(), AtomicUsize::new(0));
+    let call = || {
+        calls.fetch_add(1, Ordering::SeqCst);
+    };
+    assert_eq!(jobs.push_batch(&mut batch(2)), Pace::Hold);
+    for (number, called) in [(0, 0), (1, 0), (0, 1), (1, 1), (0, 1)] {
+        let job = jobs.take(call).unwrap();
+        assert_eq!((job.0, calls.load(Ordering::SeqCst)), (number, called));
+        jobs.push_again(job);
+    }
+    assert!(jobs.has_gone_round());
+    assert!(!jobs.has_gone_round(), "said once");
+    jobs.take(call).unwrap();
+    jobs.take(call).unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "one more round");
+}

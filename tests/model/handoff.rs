@@ -123,7 +123,7 @@ fn play(scene: Scene) {
     let pool = Pool::start(scene.workers, move || {
         while let Some(request) = queue.take(|| call(&asleep)) {
             if request.again > 0 {
-                queue.push_again(Request { again: request.again - 1, ..request }, || call(&asleep));
+                queue.push_again(Request { again: request.again - 1, ..request });
                 continue;
             }
             if scene.blocks && request.number == 0 {
