@@ -10,12 +10,13 @@
 //!   ready meanwhile stays in the kernel, where waiting costs nothing. The worker
 //!   that runs dry calls main, and the next wait brings all of them at once.
 //! - A second worker is woken when the first is seen not to get on: a whole
-//!   [`TICK`] passes and few jobs were taken. Short handlers so cost the switches
-//!   of one worker, and slow ones get all of them, one more each tick.
+//!   [`TICK`] passes and few jobs were taken, or one more batch comes. Short handlers
+//!   so cost the switches of one worker, and slow ones get all of them, one more each
+//!   tick.
 //!
 //! In a crowd there is a fourth: a client that was answered may have asked again
 //! before its worker comes round to it, and then need not go through the kernel's
-//! list and main at all ([`Handoff::push_answered`]).
+//! list and main at all ([`Handoff::is_worth_a_look`]).
 //!
 //! Nothing waits for ever, because of three rules. If jobs wait and a worker sleeps,
 //! then as many workers as jobs are about to wake up, or main looks again within a
@@ -61,7 +62,7 @@ struct State<T> {
     taken: usize,
     /// Main holds, and wants to be called by the worker that runs dry.
     is_held: bool,
-    /// So many jobs come before the first one that was queued again.
+    /// So many jobs come before the first of a round that was queued again.
     before_again: Option<usize>,
     /// Main was called because it was that one's turn.
     has_gone_round: bool,
@@ -102,8 +103,9 @@ impl<T: Job> Handoff<T> {
     }
 
     // ANCHOR: push
-    /// Hands over what one wait brought. Wakes a worker, unless none sleeps, or
-    /// one is about to wake up anyway.
+    /// Hands over what one wait brought. Wakes a worker, unless none sleeps, or one
+    /// is about to wake up anyway: so a batch that comes before the last one is done
+    /// brings one more to work, and who runs dry sleeps again.
     #[track_caller]
     pub fn push_batch(&self, batch: &mut Vec<T>) -> Pace {
         for job in batch.iter() {
@@ -111,7 +113,10 @@ impl<T: Job> Handoff<T> {
         }
         let mut state = self.lock();
         state.queue.extend(batch.drain(..));
-        state.taken = 0;
+        state.has_gone_round = false; // main has just asked
+        if !state.is_held {
+            state.taken = 0;
+        }
         let sleeper = if state.waking == 0 { state.wake_one() } else { None };
         let pace = state.pace();
         drop(state);
@@ -129,27 +134,28 @@ impl<T: Job> Handoff<T> {
     }
     // ANCHOR_END: push
 
-    // ANCHOR: push_answered
-    /// A worker queues a client again that it has answered, if so many others wait
-    /// that this one may have asked again when it is its turn. `found` says that it was
-    /// queued so before, and had.
-    ///
-    /// # Errors
-    /// Gives it back: to be armed.
-    #[track_caller]
-    pub fn push_answered(&self, job: T, found: bool) -> Result<(), T> {
+    // ANCHOR: is_worth_a_look
+    /// Whether a client that was answered had better be queued again than armed: in a
+    /// crowd it may have asked again when it is its turn. `found` says that it was
+    /// queued for that before, and had asked again by then.
+    pub fn is_worth_a_look(&self, found: bool) -> bool {
         let mut state = self.lock();
         if found {
             state.luck.found();
         }
-        if state.queue.len() < CROWD || !state.luck.is_tried() {
-            return Err(job);
-        }
-        trace::step_gives("queued", Some(job.fd())); // before anybody can take it
-        state.queue_again(job);
-        Ok(())
+        state.queue.len() >= CROWD && state.luck.is_tried()
     }
-    // ANCHOR_END: push_answered
+
+    /// Takes a job back that no worker has come to yet.
+    pub fn take_back(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let mut state = self.lock();
+        let place = state.queue.iter().position(wanted)?;
+        let job = state.queue.remove(place);
+        let before = state.before_again.map(|before| before - usize::from(place < before));
+        state.before_again = before.filter(|before| *before < state.queue.len());
+        job
+    }
+    // ANCHOR_END: is_worth_a_look
 
     // ANCHOR: look
     /// For main, while it holds: whether it still has to. If a tick is over and
@@ -267,7 +273,7 @@ impl<T> State<T> {
         self.queue.push_back(job);
     }
 
-    /// A job was taken: whether it is the first one that was queued again. With such
+    /// A job was taken: whether it is the first of a round that was queued again. With such
     /// jobs no worker may ever run dry, and who waits in the kernel would wait for ever:
     /// so it is time to call main, to ask the kernel once.
     fn goes_round(&mut self) -> bool {

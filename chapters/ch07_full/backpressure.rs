@@ -1,5 +1,6 @@
 //! When the workers are busy: section 7.6.
 
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use common::cli::{Failure, Trying};
@@ -8,6 +9,7 @@ use common::handoff::{Pace, TICK};
 use common::listener::Listener;
 use common::log;
 use common::queue::{self, Events, Want};
+use common::table::Client;
 
 use super::Server;
 
@@ -44,7 +46,7 @@ impl Server {
     /// While jobs wait for a worker, nobody gains by being taken out of the kernel
     /// to wait in one more queue; and each wake-up of main would cost a worker its
     /// core. So main then asks about two descriptors only: the listener, and the
-    /// wake-up, which a signal makes readable, and the worker that runs dry. Nobody
+    /// wake-up, which a signal makes readable, and the worker that runs dry or round. Nobody
     /// is locked out: new clients, deadlines and the stop are seen as ever, and when
     /// a client has had one of several turns, everybody else who is ready is next.
     pub(super) fn wait(
@@ -88,14 +90,15 @@ impl Server {
     /// Gives the workers whom the wait has brought, all at once.
     pub(super) fn hand_over(&self, gate: &mut Gate) {
         let now = Instant::now();
+        let tick_is_over = gate.pace != Pace::Ask && now >= gate.look_at;
+        if gate.pace == Pace::Ask || tick_is_over {
+            gate.look_at = now + TICK;
+        }
         if !gate.batch.is_empty() {
-            (gate.pace, gate.look_at) = (self.jobs.push_batch(&mut gate.batch), now + TICK);
-        } else if gate.pace != Pace::Ask {
-            let tick_is_over = now >= gate.look_at;
+            gate.pace = self.jobs.push_batch(&mut gate.batch);
+        }
+        if gate.pace != Pace::Ask {
             gate.pace = self.jobs.look(tick_is_over);
-            if tick_is_over {
-                gate.look_at = now + TICK;
-            }
         }
     }
     // ANCHOR_END: hand_over
@@ -105,16 +108,23 @@ impl Server {
     /// more costs more than a `read`. So in a crowd a worker looks again when all who
     /// wait have had their turn: it may have asked by then. If not, it is parked.
     pub(super) fn look_again(&self, mut client: Connection, want: Want) {
-        let (has_asked, was_looked_at) = (client.is_answered(), client.is_looked_at);
-        if has_asked {
-            client.rest(Instant::now());
-            client.is_looked_at = true;
-            match self.jobs.push_answered(client, was_looked_at) {
-                Ok(()) => return,
-                Err(given_back) => client = given_back,
-            }
+        if !client.is_answered() || !self.jobs.is_worth_a_look(client.is_looked_at()) {
+            return self.park(client, want);
         }
-        self.park(client, want);
+        client.rest_until_looked_at(Instant::now());
+        if self.set_timer(&client) {
+            self.stop.wake(); // main sleeps for too long
+        }
+        self.jobs.push_again(client);
+    }
+
+    /// The time of a client is up, and no worker has come to look at it: all may be in
+    /// slow handlers. So the kernel looks, and who has asked is not late.
+    pub(super) fn look_no_more(&self, fd: RawFd) {
+        let is_it = |c: &Connection| c.is_looked_at() && c.socket().raw() == fd;
+        if let Some(client) = self.jobs.take_back(is_it) {
+            self.park_anew(client, Want::Read);
+        }
     }
     // ANCHOR_END: look_again
 

@@ -50,8 +50,8 @@ impl Server {
         self.timers.set(client.socket().raw(), client.deadline(&self.patience()))
     }
 
-    /// Looks at the clients whose time may be up. Those that a worker has are
-    /// not here: it sets their timers anew.
+    /// Looks at the clients whose time may be up. Those that a worker has are not
+    /// here: it sets their timers anew.
     pub(super) fn expire(&self, events: &mut Events, gate: &mut Gate) -> Result<(), Failure> {
         // One and the same `now`: whose time was not yet up when we caught up may
         // have spoken since.
@@ -68,7 +68,10 @@ impl Server {
                     false
                 }
             };
-            let Some(mut client) = self.clients.take_if(fd, is_due) else { continue };
+            let Some(mut client) = self.clients.take_if(fd, is_due) else {
+                self.look_no_more(fd);
+                continue;
+            };
             let next = client.time_is_up(self.stop.is_requested());
             if let Some(refused) = client.refused.take() {
                 self.report.refused(client.peer, &refused, now);

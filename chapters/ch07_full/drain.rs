@@ -1,5 +1,6 @@
 //! The server's last minute: sections 7.1 and 7.2.
 
+use std::iter;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -73,9 +74,10 @@ impl Server {
     // ANCHOR: dismiss
     /// Takes leave of the clients that are owed nothing. What one of them has sent a
     /// moment ago may stand in its receive buffer: who parked it had not heard of the
-    /// stop yet, and had not looked.
+    /// stop yet, and had not looked. And some may wait in the queue to be looked at.
     fn part_with_idle(&self, gate: &mut Gate) {
-        for mut client in self.clients.take_idle() {
+        let unseen = iter::from_fn(|| self.jobs.take_back(Connection::is_looked_at));
+        for mut client in self.clients.take_idle().into_iter().chain(unseen) {
             match client.has_arrived(TURN_BYTES) {
                 Ok(true) => gate.batch.push(client),
                 Ok(false) if client.part() == Next::Read => self.park_anew(client, Want::Read),

@@ -57,9 +57,20 @@ impl Connection {
         self.is_looked_at = false;
     }
 
-    /// Whether it was answered since it last came to rest, and may ask again.
+    /// Whether anything was answered since it last came to rest, and it may ask again.
     pub fn is_answered(&self) -> bool {
         self.progress && self.state == State::Open
+    }
+
+    /// As [`Connection::rest`], for who is looked at once more before it is armed.
+    pub fn rest_until_looked_at(&mut self, now: Instant) {
+        self.rest(now);
+        self.is_looked_at = true;
+    }
+
+    /// Whether it has rested so, and not yet otherwise.
+    pub fn is_looked_at(&self) -> bool {
+        self.is_looked_at
     }
 
     /// When that has lasted too long.

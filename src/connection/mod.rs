@@ -43,11 +43,10 @@ pub struct Connection {
     since: Instant,
     /// Something was completed since then.
     progress: bool,
-    /// It is looked at once more before it is armed: it may have asked again.
-    pub is_looked_at: bool,
-    last_look: bool, // by the drain, for what has arrived
-    written: u32,    // bytes given to the kernel, modulo 2^32
-    taken: u32,      // of these, acknowledged at the last look
+    is_looked_at: bool, // once more before it is armed
+    last_look: bool,    // by the drain, for what has arrived
+    written: u32,       // bytes given to the kernel, modulo 2^32
+    taken: u32,         // of these, acknowledged at the last look
 }
 
 /// How far the talk has come.

@@ -12,7 +12,8 @@ const WORTH: u32 = 3;
 /// Without credit, one client of so many is looked at nevertheless.
 const PROBE: u32 = 16;
 
-/// A credit: each look costs one, and each that finds a request brings some back.
+/// A credit: each look costs one, and each that finds requests, and sees them answered
+/// in one turn, brings some back.
 pub(super) struct Luck {
     credit: u32,
     passed_over: u32,

@@ -27,6 +27,13 @@ fn until_asleep(jobs: &Handoff<Number>, count: usize) {
     }
 }
 
+/// Waits until so many jobs were taken since main last looked.
+fn until_taken(jobs: &Handoff<Number>, count: usize) {
+    while jobs.lock().taken != count {
+        std::thread::yield_now();
+    }
+}
+
 /// Workers that pass `gate` twice with each job: once when they have it, once to go on.
 fn workers(count: usize, gate: &Arc<Barrier>) -> (Pool, Arc<Handoff<Number>>, Arc<AtomicUsize>) {
     let (jobs, calls) = (Arc::new(Handoff::new()), Arc::new(AtomicUsize::new(0)));
@@ -120,20 +127,18 @@ fn a_slow_worker_with_the_last_job_does_not_keep_main_from_asking() {
     pool.join();
 }
 
-/// Pushes so many answered clients into a crowd; how many were queued again.
+/// Of so many answered clients, how many are worth a look.
 fn looks(jobs: &Handoff<Number>, count: usize) -> usize {
-    (0..count).filter(|n| jobs.push_answered(Number(*n), false).is_ok()).count()
+    (0..count).filter(|_| jobs.is_worth_a_look(false)).count()
 }
 
 #[test]
-fn only_in_a_crowd_an_answered_client_is_queued_again() {
+fn only_in_a_crowd_an_answered_client_is_worth_a_look() {
     let jobs = Handoff::new();
     jobs.push_batch(&mut batch(CROWD - 1));
-    assert_eq!(jobs.push_answered(Number(7), false).map_err(|given_back| given_back.0), Err(7));
+    assert!(!jobs.is_worth_a_look(false));
     jobs.push_batch(&mut batch(1));
-    assert!(jobs.push_answered(Number(7), false).is_ok());
-    let last = jobs.lock().queue.pop_back();
-    assert_eq!(last.map(|job| job.0), Some(7), "behind the others");
+    assert!(jobs.is_worth_a_look(false));
 }
 
 #[test]
@@ -141,15 +146,72 @@ fn looks_in_vain_come_to_an_end_and_begin_anew_when_they_pay() {
     let jobs = Handoff::new();
     jobs.push_batch(&mut batch(CROWD));
     assert_eq!(looks(&jobs, 64 + 160), 64 + 160 / 16, "the credit, then one in sixteen");
-    // One find in four does not pay.
-    let pays = |one_in: usize| {
-        let tried = (0..4000).filter(|n| jobs.push_answered(Number(*n), n % one_in == 0).is_ok());
-        tried.count()
+    let tried = |found_one_in: usize| {
+        (0..6000).filter(|n| jobs.is_worth_a_look(n % found_one_in == 0)).count()
     };
-    assert!(pays(4) < 4000 * 9 / 10);
-    assert_eq!(pays(2), 4000);
+    assert_eq!(tried(3), 6000, "it pays");
+    assert!(tried(4) < 6000 * 9 / 10, "it does not");
     // What has piled up is bounded, too.
+    assert_eq!(tried(1), 6000);
     assert!(looks(&jobs, 64 + 160) <= 64 + 160 / 16);
+}
+
+#[test]
+fn a_job_that_is_taken_back_leaves_the_others_in_their_order() {
+    let (jobs, calls) = (Handoff::new(), AtomicUsize::new(0));
+    let call = || {
+        calls.fetch_add(1, Ordering::SeqCst);
+    };
+    jobs.push_batch(&mut batch(3));
+    let first = jobs.take(call).unwrap();
+    jobs.push_again(first);
+    assert!(jobs.take_back(|job| job.0 == 7).is_none());
+    assert!(jobs.take_back(|job| job.0 == 1).is_some());
+    for (number, called) in [(2, 0), (0, 1)] {
+        assert_eq!(jobs.take(call).unwrap().0, number);
+        assert_eq!(calls.load(Ordering::SeqCst), called, "with the one that was queued again");
+    }
+    // The one that was queued again is gone: nobody comes round to it.
+    jobs.push_batch(&mut batch(1));
+    jobs.push_again(Number(5));
+    assert!(jobs.take_back(|job| job.0 == 5).is_some());
+    jobs.take(call).unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+/// Main may hear of the call without asking whether it was this one: then the flag must
+/// not keep the next round from calling.
+#[test]
+fn a_batch_makes_the_next_round_call_again() {
+    let (jobs, calls) = (Handoff::new(), AtomicUsize::new(0));
+    let call = || {
+        calls.fetch_add(1, Ordering::SeqCst);
+    };
+    for round in 1..=3 {
+        jobs.push_batch(&mut batch(1));
+        let job = jobs.take(call).unwrap();
+        jobs.push_again(job);
+        jobs.take(call).unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), round);
+        assert_eq!(jobs.look(false), Pace::Ask);
+    }
+}
+
+#[test]
+fn a_batch_that_comes_before_the_last_is_done_wakes_one_more() {
+    let gate = Arc::new(Barrier::new(3));
+    let (pool, jobs, _) = workers(3, &gate);
+    assert_eq!(jobs.push_batch(&mut batch(3)), Pace::Watch);
+    until_taken(&jobs, 1);
+    assert_eq!(jobs.push_batch(&mut batch(2)), Pace::Watch);
+    until_taken(&jobs, 2);
+    assert_eq!(jobs.lock().sleepers.len(), 1);
+    assert_eq!(jobs.lock().taken, 2, "the tick goes on");
+    jobs.close();
+    for _ in 0..5 {
+        gate.wait();
+    }
+    pool.join();
 }
 
 #[test]

@@ -150,10 +150,12 @@ fn play(scene: Scene) {
         if pace != Pace::Ask && jobs.has_gone_round() {
             kernel.ask(&mut batch);
         }
+        let tick_is_over = pace == Pace::Watch;
         if !batch.is_empty() {
             pace = jobs.push_batch(&mut batch);
-        } else if pace != Pace::Ask {
-            pace = jobs.look(pace == Pace::Watch);
+        }
+        if pace != Pace::Ask {
+            pace = jobs.look(tick_is_over);
         }
         if scene.never_looks && pace == Pace::Watch {
             pace = Pace::Hold;
