@@ -3,7 +3,7 @@
 //! [`crate::pool::Jobs`] wakes a worker for each job. With short handlers that is
 //! all it does: main wakes a worker for one job, goes back to the kernel, is woken
 //! for the next one, and two threads hand a core to and fro with every request.
-//! Here this is different:
+//! Here four things are different:
 //!
 //! - What one wait brought is handed over under one lock, with one wake-up.
 //! - As long as jobs wait for a worker, main is told to *hold*: whoever becomes
@@ -13,10 +13,9 @@
 //!   [`TICK`] passes and few jobs were taken, or one more batch comes. Short handlers
 //!   so cost the switches of one worker, and slow ones get all of them, one more each
 //!   tick.
-//!
-//! In a crowd there is a fourth: a client that was answered may have asked again
-//! before its worker comes round to it, and then need not go through the kernel's
-//! list and main at all ([`Handoff::is_worth_a_look`]).
+//! - In a crowd, a client that was answered may ask again before a worker comes round
+//!   to it, and then need not go through the kernel's list and main at all
+//!   ([`Handoff::is_worth_a_look`]).
 //!
 //! Nothing waits for ever, because of three rules. If jobs wait and a worker sleeps,
 //! then as many workers as jobs are about to wake up, or main looks again within a
