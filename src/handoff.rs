@@ -146,13 +146,15 @@ impl<T: Job> Handoff<T> {
     }
 
     /// Takes a job back that no worker has come to yet.
+    #[track_caller]
     pub fn take_back(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
         let mut state = self.lock();
         let place = state.queue.iter().position(wanted)?;
-        let job = state.queue.remove(place);
+        let job = state.queue.remove(place)?;
+        trace::step_receives("took", Some(job.fd()));
         let before = state.before_again.map(|before| before - usize::from(place < before));
         state.before_again = before.filter(|before| *before < state.queue.len());
-        job
+        Some(job)
     }
     // ANCHOR_END: is_worth_a_look
 

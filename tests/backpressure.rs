@@ -256,29 +256,52 @@ fn who_asks_again_at_once_in_a_crowd_is_not_armed_in_between() {
     }
 }
 
+/// One client is answered, and then forty slow handlers follow in the one worker. The
+/// client is queued behind them, to be looked at. Its record of the answer.
+fn answered_before_a_slow_crowd(play: &Play, server: &Server) -> (Client, Vec<Client>, Record) {
+    let mut first = clients(play, server, 1).remove(0);
+    let mut crowd = clients(play, server, 40);
+    server.wait_until_quiet().unwrap();
+    server.freeze().unwrap();
+    first.get("/").unwrap();
+    crowd.iter_mut().for_each(|client| client.get("/slow?ms=100").unwrap());
+    server.thaw().unwrap();
+    assert_eq!(first.answer().unwrap().status, 200);
+    let fd = server.fd_of(first.local()).unwrap();
+    let answered = server.wait_record("its answer", 0, |r| r.did("write", fd)).unwrap();
+    (first, crowd, answered)
+}
+
 /// An answered client that is queued to be looked at is not parked; its time is up all
 /// the same when it is up, and not when a worker comes round to it.
 #[test]
 fn deadlines_are_kept_of_those_that_no_worker_comes_to_look_at() {
-    const CROWD: usize = 40;
     const LIMIT: u64 = 500_000;
     soon(|| {
         let play = play();
         let server = play.start(&["--workers", "1", "--idle-timeout", "0.5"]).unwrap();
-        let mut first = clients(&play, &server, 1).remove(0);
-        let mut crowd = clients(&play, &server, CROWD);
-        server.wait_until_quiet().unwrap();
-        server.freeze().unwrap();
-        first.get("/").unwrap();
-        crowd.iter_mut().for_each(|client| client.get("/slow?ms=100").unwrap());
-        server.thaw().unwrap();
-        assert_eq!(first.answer().unwrap().status, 200);
+        let (first, _crowd, answered) = answered_before_a_slow_crowd(&play, &server);
         let fd = server.fd_of(first.local()).unwrap();
-        let answered = server.wait_record("its answer", 0, |r| r.did("write", fd)).unwrap();
         let closed = server.wait_record("its end", answered.seq, |r| r.did("close", fd)).unwrap();
         play.finish(server).unwrap();
-        (closed.us - answered.us).saturating_sub(LIMIT)
+        let took = closed.us - answered.us;
+        assert!(took > LIMIT / 2, "before its time: {took} us");
+        took.saturating_sub(LIMIT)
     });
+}
+
+/// And who has asked again in time is answered, although no worker has looked by then.
+#[test]
+fn who_has_asked_before_a_worker_comes_to_look_is_answered() {
+    let play = play();
+    let server = play.start(&["--workers", "1", "--idle-timeout", "1"]).unwrap();
+    let (mut first, _crowd, _) = answered_before_a_slow_crowd(&play, &server);
+    let asked = Instant::now();
+    first.get("/").unwrap();
+    let answer = first.answer();
+    assert!(asked.elapsed() >= Duration::from_secs(1), "this was no test: a worker was free");
+    assert_eq!(answer.unwrap().status, 200);
+    play.finish(server).unwrap();
 }
 
 #[test]

@@ -60,6 +60,8 @@ impl Server {
         let patience = patience.into_iter().flatten().min();
         let waited = match gate.pace {
             Pace::Ask => self.queue.wait(events, patience),
+            // Asked here, too: the call itself may have been heard in the last wait.
+            _ if self.jobs.has_gone_round() => self.queue.wait(events, Some(Duration::ZERO)),
             Pace::Watch | Pace::Hold => {
                 let listener = listener.filter(|listener| !listener.is_paused());
                 let listener = listener.map(|listener| (listener.socket(), listener.token));
@@ -108,18 +110,20 @@ impl Server {
     /// more costs more than a `read`. So in a crowd a worker looks again when all who
     /// wait have had their turn: it may have asked by then. If not, it is parked.
     pub(super) fn look_again(&self, mut client: Connection, want: Want) {
-        if !client.is_answered() || !self.jobs.is_worth_a_look(client.is_looked_at()) {
+        if !client.is_answered() || !self.jobs.is_worth_a_look(client.was_looked_at()) {
             return self.park(client, want);
         }
         client.rest_until_looked_at(Instant::now());
-        if self.set_timer(&client) {
-            self.stop.wake(); // main sleeps for too long
-        }
+        let (fd, deadline) = (client.socket().raw(), client.deadline(&self.patience()));
         self.jobs.push_again(client);
+        // After the push: whoever finds the entry due has to find the client.
+        if self.timers.set(fd, deadline) || self.stop.is_requested() {
+            self.stop.wake(); // main sleeps for too long, or has to take leave of it
+        }
     }
 
-    /// The time of a client is up, and no worker has come to look at it: all may be in
-    /// slow handlers. So the kernel looks, and who has asked is not late.
+    /// The time of a client may be up, and no worker has come to look at it: all may be
+    /// in slow handlers. So the kernel looks, and who has asked is not late.
     pub(super) fn look_no_more(&self, fd: RawFd) {
         let is_it = |c: &Connection| c.is_looked_at() && c.socket().raw() == fd;
         if let Some(client) = self.jobs.take_back(is_it) {

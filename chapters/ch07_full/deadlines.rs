@@ -1,6 +1,8 @@
 //! Deadlines and limits: section 7.5. Nobody is waited for without end.
 
 use std::io;
+use std::iter;
+use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -39,7 +41,7 @@ impl Server {
     }
 
     // ANCHOR: expire
-    fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> Patience {
         let goodbye = if self.stop.is_requested() { SHORT_GOODBYE } else { self.patience.goodbye };
         Patience { goodbye, ..self.patience }
     }
@@ -60,7 +62,9 @@ impl Server {
             return Ok(());
         }
         self.catch_up(events, gate)?;
-        while let Some(fd) = self.timers.take_due(now) {
+        // All at once: who is armed below has another wait before its time is up again.
+        let due: Vec<RawFd> = iter::from_fn(|| self.timers.take_due(now)).collect();
+        for fd in due {
             let is_due = |client: &Connection| {
                 let is_due = client.deadline(&self.patience()) <= now;
                 is_due || {

@@ -68,9 +68,14 @@ impl Connection {
         self.is_looked_at = true;
     }
 
-    /// Whether it has rested so, and not yet otherwise.
+    /// Whether it still rests so: nothing has been found yet.
     pub fn is_looked_at(&self) -> bool {
-        self.is_looked_at
+        self.is_looked_at && !self.progress
+    }
+
+    /// Whether it has rested so, and was answered since.
+    pub fn was_looked_at(&self) -> bool {
+        self.is_looked_at && self.progress
     }
 
     /// When that has lasted too long.

@@ -173,6 +173,7 @@ impl Connection {
     /// As above.
     #[track_caller]
     pub fn has_arrived(&mut self, most: usize) -> io::Result<bool> {
+        self.is_looked_at = false; // by this
         if !self.has_request() && self.state == State::Open && !self.last_look {
             self.last_look = true;
             let mut received = 0;
