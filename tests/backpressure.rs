@@ -294,14 +294,33 @@ fn deadlines_are_kept_of_those_that_no_worker_comes_to_look_at() {
 #[test]
 fn who_has_asked_before_a_worker_comes_to_look_is_answered() {
     let play = play();
-    let server = play.start(&["--workers", "1", "--idle-timeout", "1"]).unwrap();
+    let server = play.start(&["--workers", "1", "--idle-timeout", "2"]).unwrap();
     let (mut first, _crowd, _) = answered_before_a_slow_crowd(&play, &server);
     let asked = Instant::now();
     first.get("/").unwrap();
     let answer = first.answer();
-    assert!(asked.elapsed() >= Duration::from_secs(1), "this was no test: a worker was free");
+    assert!(asked.elapsed() >= Duration::from_secs(2), "this was no test: a worker was free");
     assert_eq!(answer.unwrap().status, 200);
     play.finish(server).unwrap();
+}
+
+/// At a stop they are told at once, or answered if they have asked; and nobody is cut off.
+#[test]
+fn a_stop_takes_leave_of_those_that_no_worker_comes_to_look_at() {
+    let play = play();
+    let mut server = play.start(&["--workers", "1", "--drain-timeout", "60"]).unwrap();
+    let (first, mut crowd, answered) = answered_before_a_slow_crowd(&play, &server);
+    let fd = server.fd_of(first.local()).unwrap();
+    server.signal(libc::SIGTERM).unwrap();
+    for client in &mut crowd {
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    drop((first, crowd));
+    let (usage, records) = server.wait_for_end().unwrap();
+    assert_eq!(usage.exit, Some(0));
+    let told = records.iter().find(|r| r.seq > answered.seq && r.did("shutdown", fd)).unwrap().seq;
+    let slept = records.iter().filter(|r| r.is_step("handler slept") && r.seq < told).count();
+    assert!(slept < 30, "told after {slept} of 40 handlers");
 }
 
 #[test]

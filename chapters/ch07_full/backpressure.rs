@@ -46,9 +46,10 @@ impl Server {
     /// While jobs wait for a worker, nobody gains by being taken out of the kernel
     /// to wait in one more queue; and each wake-up of main would cost a worker its
     /// core. So main then asks about two descriptors only: the listener, and the
-    /// wake-up, which a signal makes readable, and the worker that runs dry or round. Nobody
-    /// is locked out: new clients, deadlines and the stop are seen as ever, and when
-    /// a client has had one of several turns, everybody else who is ready is next.
+    /// wake-up, which a signal makes readable, and the worker that runs dry, or comes
+    /// round to a client that it has queued again. Nobody is locked out: new clients,
+    /// deadlines and the stop are seen as ever, and when a client has had one of
+    /// several turns, everybody else who is ready is next.
     pub(super) fn wait(
         &self,
         events: &mut Events,

@@ -52,8 +52,8 @@ impl Server {
         self.timers.set(client.socket().raw(), client.deadline(&self.patience()))
     }
 
-    /// Looks at the clients whose time may be up. Those that a worker has are not
-    /// here: it sets their timers anew.
+    /// Looks at the clients whose time may be up. Those that a worker has are
+    /// not here: it sets their timers anew.
     pub(super) fn expire(&self, events: &mut Events, gate: &mut Gate) -> Result<(), Failure> {
         // One and the same `now`: whose time was not yet up when we caught up may
         // have spoken since.

@@ -203,3 +203,31 @@ fn to_hang_up_on_who_has_gone_is_to_close() {
 fn the_memory_of_one_connection_has_the_bound_that_the_book_names() {
     assert_eq!(most_memory(&Limits::DEFAULT, 256 * 1024), 4896 * 1024);
 }
+
+/// Who has requests in our buffers must not be taken back and armed: no kernel would
+/// ever report them.
+#[test]
+fn who_was_looked_at_and_has_asked_rests_no_longer() {
+    let mut talk = Talk::new(Limits::DEFAULT, Turn { requests: 1, ..TURN });
+    let hello = Ask::hello("", true);
+    talk.send(&hello.bytes);
+    assert!(talk.connection.is_answered());
+    let looked_at = |c: &Connection| (c.is_looked_at(), c.was_looked_at());
+    talk.connection.rest_until_looked_at(Instant::now());
+    assert!(!talk.connection.is_answered());
+    assert_eq!(looked_at(&talk.connection), (true, false));
+    // In vain, and it still rests.
+    assert_eq!(talk.turn(), Next::Read);
+    assert_eq!(looked_at(&talk.connection), (true, false));
+    sys::write(&talk.client, &[&*hello.bytes, &*hello.bytes].concat()).unwrap();
+    assert_eq!(talk.turn(), Next::Again);
+    assert_eq!(looked_at(&talk.connection), (false, true));
+    assert_eq!(talk.turn(), Next::Read);
+    talk.connection.rest(Instant::now());
+    assert_eq!(looked_at(&talk.connection), (false, false));
+    // The drain looks, too.
+    talk.connection.rest_until_looked_at(Instant::now());
+    sys::write(&talk.client, &hello.bytes).unwrap();
+    assert!(talk.connection.has_arrived(usize::MAX).unwrap());
+    assert_eq!(looked_at(&talk.connection), (false, false));
+}

@@ -213,9 +213,9 @@ fn everybody_has_a_turn(attempt: &Attempt) -> Part {
                  its first"
             ),
             "Jobs that are queued again keep every worker from running dry, so nobody \
-             calls main, and who is ready stays in the kernel. So a worker that comes round \
-             to such a job calls main, too, and main has to ask the kernel once \
-             (`has_gone_round`). And a turn ends after 10 ms, however many requests \
+             calls main, and who is ready stays in the kernel. So they are marked \
+             (`push_again`), a worker that comes round to them calls main, too, and main \
+             has to ask the kernel once (`has_gone_round`). And a turn ends after 10 ms, however many requests \
              there are.",
             lines(&records, about(fd)),
         );
