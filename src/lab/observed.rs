@@ -1,12 +1,14 @@
 //! What a server has said so far.
 
 use std::io::{BufRead, BufReader, Read};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Record;
 use super::record::Kind;
-use super::rest::Rest;
+use super::rest::{Rest, is_asleep, sleeps};
 use crate::sys;
 
 /// What its stderr has said so far, filled by a thread of its own: a server
@@ -17,7 +19,12 @@ pub(super) struct Observed {
     pub(super) changed: Condvar,
     /// Whoever waits for a server that has come to rest need not wait for long.
     pub(super) impatient: bool,
+    /// The thread that fills it, while all it has read is in here and it asks for more.
+    pub(super) asks: AtomicU64,
 }
+
+/// Nobody's thread id: everything has been read.
+const NO_MORE: u64 = u64::MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -60,10 +67,33 @@ impl Observed {
         self.impatient && records.iter().filter(|r| r.times >= 1000).count() >= 2
     }
 
+    /// Whether the process sleeps (or has ended), and all it has said is known to whoever
+    /// holds the lock. Where the system does not tell who sleeps, the records alone must do.
+    pub(super) fn is_asleep(&self, pid: u32) -> bool {
+        let Some(asleep) = is_asleep(pid) else { return true };
+        // Twice: between two threads' states the one may have woken the other, and slept.
+        // Who has run since has said so, and that is in the pipe.
+        if !asleep || is_asleep(pid) == Some(false) {
+            return false;
+        }
+        // The reader sleeps in its read if the pipe is empty, or waits for the lock.
+        let asks = self.asks.load(Ordering::SeqCst);
+        let stat = format!("/proc/{}/task/{asks}/stat", process::id());
+        asks == NO_MORE || sleeps(stat) == Some(true) && self.asks.load(Ordering::SeqCst) == asks
+    }
+
     pub(super) fn drain(&self, stderr: impl Read, show: bool) {
         let mut reader = BufReader::with_capacity(64 * 1024, stderr);
-        let mut bytes = Vec::new();
-        while matches!(reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes), Ok(1..)) {
+        let (mut bytes, thread) = (Vec::new(), sys::thread_id());
+        loop {
+            if reader.buffer().is_empty() {
+                self.asks.store(thread, Ordering::SeqCst);
+            }
+            let length = reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes);
+            self.asks.store(0, Ordering::SeqCst);
+            if !matches!(length, Ok(1..)) {
+                break;
+            }
             let line = String::from_utf8_lossy(&bytes);
             let record = Record::parse(&line);
             if show && let Some(r) = &record {
@@ -83,6 +113,7 @@ impl Observed {
                 self.changed.notify_all();
             }
         }
+        self.asks.store(NO_MORE, Ordering::SeqCst);
         self.lock().ended = true;
         self.changed.notify_all();
     }

@@ -1,6 +1,7 @@
 //! When nothing more will come of a server by itself.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Record;
@@ -69,11 +70,17 @@ fn wakes_by_itself(records: &[Record]) -> bool {
 /// elsewhere nobody can say.
 pub fn is_asleep(pid: u32) -> Option<bool> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    Some(tasks.flatten().all(|task| {
-        // "1234 (name) S …": a name may hold anything, but the last ") " ends it.
-        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S'))
-    }))
+    Some(tasks.flatten().all(|task| sleeps(task.path().join("stat")) != Some(false)))
+}
+
+/// Whether the thread of this /proc/…/stat sleeps; `None` if there is none, or it has ended.
+pub(super) fn sleeps(stat: impl AsRef<Path>) -> Option<bool> {
+    // "1234 (name) S …": a name may hold anything, but the last ") " ends it.
+    let stat = fs::read_to_string(stat).ok()?;
+    match stat.rsplit_once(") ")?.1.chars().next()? {
+        'Z' | 'X' => None,
+        state => Some(state == 'S'),
+    }
 }
 
 /// How a server is called of which [`Naps`] are known.

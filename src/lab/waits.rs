@@ -48,13 +48,14 @@ impl Server {
         })
     }
 
-    /// Waits until every thread sleeps. `records` must not be those of a server
-    /// that spins.
+    /// Waits until every thread sleeps, and none has been woken (which a trace alone does
+    /// not tell). `records` must not be those of a server that spins.
     ///
     /// # Errors
     /// As [`Server::wait_for`].
     pub fn wait_until_quiet(&self) -> Result<()> {
-        self.wait_for("all threads to fall asleep", |records| is_quiet(records).then_some(()))
+        let sleeps = |records: &[Record]| is_quiet(records) && self.observed.is_asleep(self.pid());
+        self.wait_for("all threads to fall asleep", |records| sleeps(records).then_some(()))
     }
 
     /// Waits until every thread sleeps, or the loop that never sleeps only turns.
