@@ -48,14 +48,20 @@ impl Server {
         })
     }
 
-    /// Waits until every thread sleeps, and none has been woken (which a trace alone does
-    /// not tell). `records` must not be those of a server that spins.
+    /// Waits until every thread sleeps, and none has been woken. It must not be a server
+    /// that spins.
     ///
     /// # Errors
     /// As [`Server::wait_for`].
     pub fn wait_until_quiet(&self) -> Result<()> {
-        let sleeps = |records: &[Record]| is_quiet(records) && self.observed.is_asleep(self.pid());
-        self.wait_for("all threads to fall asleep", |records| sleeps(records).then_some(()))
+        let sleeps = |records: &[Record]| self.is_quiet(records).then_some(());
+        self.wait_for("all threads to fall asleep", sleeps)
+    }
+
+    /// Whether every thread sleeps by these records, which [`Server::wait_for`] has shown,
+    /// and none has been woken since.
+    pub fn is_quiet(&self, records: &[Record]) -> bool {
+        is_quiet(records) && self.observed.is_asleep(self.pid())
     }
 
     /// Waits until every thread sleeps, or the loop that never sleeps only turns.

@@ -16,6 +16,7 @@ pub fn describe() -> Vec<(String, String)> {
     };
     add("processor", processor());
     add("kernel", said("uname", &["-srm"], ""));
+    add("TCP congestion control", congestion_control());
     add("load before", fs::read_to_string("/proc/loadavg").ok().map(|l| first_words(&l, 3)));
     add("queue", Some(common::queue::NAME.to_string()));
     add("build", Some(if sides::is_release() { "release" } else { "debug" }.to_string()));
@@ -59,6 +60,14 @@ fn processor() -> Option<String> {
     }
     let name = if cfg!(target_os = "macos") { "machdep.cpu.brand_string" } else { "hw.model" };
     said("sysctl", &["-n", name], "")
+}
+
+/// What decides when TCP sends what it was given. (macOS and NetBSD do not tell by this name.)
+fn congestion_control() -> Option<String> {
+    match fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control") {
+        Ok(name) => Some(name.trim().to_string()),
+        Err(_) => said("sysctl", &["-n", "net.inet.tcp.cc.algorithm"], ""),
+    }
 }
 
 fn commit() -> Option<String> {

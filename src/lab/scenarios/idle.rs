@@ -3,7 +3,6 @@
 use super::requests::is_hello;
 use super::{How, Seen, fails, works};
 use crate::lab::record::Kind;
-use crate::lab::server::is_quiet;
 use crate::lab::{Client, Play, Record, Result, Server, trouble};
 use crate::sys;
 
@@ -78,7 +77,7 @@ pub(super) fn idle(play: &Play) -> Result<Seen> {
     // Either all its threads fall asleep, or a thousand equal turns go by.
     let asleep = server.wait_for("sleep or a thousand turns", |records| {
         let turns: u64 = records.iter().filter(|r| r.seq > closed).map(|r| r.times).sum();
-        match (turns >= 1000, is_quiet(records)) {
+        match (turns >= 1000, server.is_quiet(records)) {
             (true, _) => Some(None),
             (_, true) => Some(records.last().map(|r| r.seq)),
             _ => None,

@@ -87,7 +87,7 @@ pub(super) fn main_knows(
     };
     let mut looks = 0;
     let oversleeps = server.wait_for("main to sleep", |records| {
-        let quiet = common::lab::server::is_quiet(records);
+        let quiet = server.is_quiet(records);
         match oversleeps(records, parked, seconds) {
             _ if records.iter().any(is_over) => Some(false),
             Some(false) => Some(false),
