@@ -82,7 +82,7 @@ fn the_plots_are_whole_and_follow_light_and_dark() {
 #[test]
 fn what_the_book_shows_as_measured_is_made_of_the_runs_beside_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/measured");
-    for (name, command) in [("stages", "report"), ("gates", "gates")] {
+    for (name, command) in [("stages", "report"), ("gates", "gates"), ("shared", "gates")] {
         let (shown, made) = (root.join(name), Folder::new(&format!("book-{name}")));
         let from = shown.join("ladder.json");
         // Exit status 1 of `gates`: one is not passed, and the page says so.
