@@ -380,7 +380,9 @@ fn a_batch_costs_three_calls_each_and_two_wake_ups() {
     let all_parked = |times: usize| {
         let parked = |records: &[Record]| {
             let count = records.iter().filter(|r| r.op.as_deref() == Some("rearm")).count();
-            (count >= times * REQUESTS).then_some(())
+            let main = records.iter().rfind(|r| r.thread == "main");
+            let asks = main.is_some_and(Record::is_wait_enter);
+            (count >= times * REQUESTS && asks).then_some(())
         };
         server.wait_for("everybody to be parked again", parked).unwrap();
         server.wait_until_quiet().unwrap();

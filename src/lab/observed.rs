@@ -1,6 +1,6 @@
 //! What a server has said so far.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,8 @@ pub(super) struct Observed {
     pub(super) changed: Condvar,
     /// Whoever waits for a server that has come to rest need not wait for long.
     pub(super) impatient: bool,
-    /// The thread that fills it, while all it has read is in here and it asks for more.
+    /// The thread that fills it, while every line that it has read is in here and it asks
+    /// for more; 0 while it has something.
     pub(super) asks: AtomicU64,
 }
 
@@ -70,30 +71,27 @@ impl Observed {
     /// Whether the process sleeps (or has ended), and all it has said is known to whoever
     /// holds the lock. Where the system does not tell who sleeps, the records alone must do.
     pub(super) fn is_asleep(&self, pid: u32) -> bool {
-        let Some(asleep) = is_asleep(pid) else { return true };
+        let asks = self.asks.load(Ordering::SeqCst);
+        let asleep = is_asleep(pid);
+        if asks == NO_MORE || asleep.is_none() {
+            return true;
+        }
         // Twice: between two threads' states the one may have woken the other, and slept.
-        // Who has run since has said so, and that is in the pipe.
-        if !asleep || is_asleep(pid) == Some(false) {
+        // Who has run since has said so, and that is in the pipe. (A thread on its way to
+        // sleep has the state of one that sleeps: some instructions remain in doubt.)
+        if asks == 0 || asleep == Some(false) || is_asleep(pid) == Some(false) {
             return false;
         }
         // The reader sleeps in its read if the pipe is empty, or waits for the lock.
-        let asks = self.asks.load(Ordering::SeqCst);
-        let stat = format!("/proc/{}/task/{asks}/stat", process::id());
-        asks == NO_MORE || sleeps(stat) == Some(true) && self.asks.load(Ordering::SeqCst) == asks
+        let reads = sleeps(format!("/proc/{}/task/{asks}/stat", process::id()));
+        reads != Some(false) && self.asks.load(Ordering::SeqCst) == asks
     }
 
     pub(super) fn drain(&self, stderr: impl Read, show: bool) {
-        let mut reader = BufReader::with_capacity(64 * 1024, stderr);
-        let (mut bytes, thread) = (Vec::new(), sys::thread_id());
-        loop {
-            if reader.buffer().is_empty() {
-                self.asks.store(thread, Ordering::SeqCst);
-            }
-            let length = reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes);
-            self.asks.store(0, Ordering::SeqCst);
-            if !matches!(length, Ok(1..)) {
-                break;
-            }
+        let asking = Asking { stderr, asks: &self.asks, thread: sys::thread_id() };
+        let mut reader = BufReader::with_capacity(64 * 1024, asking);
+        let mut bytes = Vec::new();
+        while matches!(reader.by_ref().take(LONGEST).read_until(b'\n', &mut bytes), Ok(1..)) {
             let line = String::from_utf8_lossy(&bytes);
             let record = Record::parse(&line);
             if show && let Some(r) = &record {
@@ -116,6 +114,22 @@ impl Observed {
         self.asks.store(NO_MORE, Ordering::SeqCst);
         self.lock().ended = true;
         self.changed.notify_all();
+    }
+}
+
+/// Under a buffer: it is read when all that was in the buffer has been taken.
+struct Asking<'a, R> {
+    stderr: R,
+    asks: &'a AtomicU64,
+    thread: u64,
+}
+
+impl<R: Read> Read for Asking<'_, R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.asks.store(self.thread, Ordering::SeqCst);
+        let length = self.stderr.read(room);
+        self.asks.store(0, Ordering::SeqCst);
+        length
     }
 }
 

@@ -73,14 +73,11 @@ pub fn is_asleep(pid: u32) -> Option<bool> {
     Some(tasks.flatten().all(|task| sleeps(task.path().join("stat")) != Some(false)))
 }
 
-/// Whether the thread of this /proc/…/stat sleeps; `None` if there is none, or it has ended.
+/// Whether the thread of this /proc/…/stat sleeps; `None` if there is none.
 pub(super) fn sleeps(stat: impl AsRef<Path>) -> Option<bool> {
     // "1234 (name) S …": a name may hold anything, but the last ") " ends it.
     let stat = fs::read_to_string(stat).ok()?;
-    match stat.rsplit_once(") ")?.1.chars().next()? {
-        'Z' | 'X' => None,
-        state => Some(state == 'S'),
-    }
+    stat.rsplit_once(") ").map(|(_, rest)| rest.starts_with('S'))
 }
 
 /// How a server is called of which [`Naps`] are known.

@@ -1,5 +1,7 @@
 //! What of a run's text must be the same in every run: nearly all of it.
 
+use std::collections::HashMap;
+
 use crate::lab::Stage;
 
 /// Figures that differ from run to run, by the words before and behind them.
@@ -70,12 +72,13 @@ fn without_flags(line: &str) -> String {
     }
 }
 
-/// How much of a long answer has gone when it is cut off; less than 10,000 bytes fit anywhere.
+/// How much of an answer of 8 MiB has gone when it is cut off. (Under 10,000 bytes it is
+/// another answer, which no send buffer cuts.)
 fn without_cut(line: &str) -> String {
-    let bytes =
-        line.split_once(" gets ").and_then(|(_, rest)| rest.split_once(" bytes, then the end"));
-    match bytes {
-        Some((bytes, _)) if bytes.len() >= 5 => blank(line, " gets ", " bytes, then the end"),
+    let (gets, end) = (" gets ", " bytes, then the end");
+    let bytes = line.split_once(gets).and_then(|(_, rest)| rest.split_once(end));
+    match bytes.and_then(|(bytes, _)| bytes.parse::<u64>().ok()) {
+        Some(10_000..8_388_608) => blank(line, gets, end),
         _ => line.to_string(),
     }
 }
@@ -96,26 +99,45 @@ fn without_time_left(line: &str) -> String {
     }
 }
 
+/// What chapter 7 writes of a long answer at once.
+const PIECE: u64 = 65536;
+
 /// How much fits into a send buffer differs between machines, and so does how many writes
 /// fill it: of those, only the descriptor is kept, and whether the last one found it full.
 fn without_room(text: &str) -> String {
     let mut kept: Vec<String> = Vec::new();
+    // What is left of a piece, by descriptor: the next write offers that.
+    let mut rests: HashMap<&str, u64> = HashMap::new();
     for line in text.lines() {
-        kept.push(match line.split_once("] write(") {
-            Some((thread, write)) => {
-                let fd = write.split(',').next().unwrap_or_default();
-                let some = format!("{thread}] write({fd}) = some");
-                match kept.last() == Some(&some) {
-                    _ if write.ends_with(" EAGAIN") => format!("{thread}] write({fd}) = EAGAIN"),
-                    true => continue, // the rest of a piece of which some had gone
-                    false if write.contains(", 65536) = ") => some,
-                    false => line.to_string(),
-                }
-            }
-            None => line.to_string(),
-        });
+        let Some((thread, fd, offered, result)) = write(line) else {
+            kept.push(line.to_string());
+            continue;
+        };
+        let rest = rests.insert(fd, offered);
+        if result == "-1 EAGAIN" {
+            kept.push(format!("{thread}] write({fd}) = EAGAIN"));
+            continue;
+        }
+        let went = result.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        rests.insert(fd, offered.saturating_sub(went));
+        if went == 0 || (offered != PIECE && rest != Some(offered)) {
+            kept.push(line.to_string());
+            continue;
+        }
+        let some = format!("{thread}] write({fd}) = some");
+        if kept.last() != Some(&some) {
+            kept.push(some);
+        }
     }
     kept.join("\n")
+}
+
+/// `…[main] write(9, 65536) = 47768 "X…"`: thread, descriptor, bytes offered, result.
+fn write(line: &str) -> Option<(&str, &str, u64, &str)> {
+    let (thread, call) = line.split_once("] write(")?;
+    let (arguments, result) = call.split_once(") = ")?;
+    let (fd, offered) = arguments.split_once(", ")?;
+    Some((thread, fd, offered.parse().ok()?, result))
 }
 
 /// `[worker-2] took 5` → `[worker] took 5`.
@@ -175,6 +197,13 @@ mod tests {
         let in_three = "[w] write(9, 65536) = 65536\n[w] write(9, 65536) = 4240\n[w] write(9, 61296) = -1 EAGAIN";
         let in_four = "[w] write(9, 65536) = 47768\n[w] write(9, 17768) = 17768\n[w] write(9, 65536) = 24676\n[w] write(9, 40860) = -1 EAGAIN";
         assert!(same(in_two, in_three) && same(in_two, in_four));
+        let goes_on = |text, rest| {
+            same(
+                &format!("{in_two}\n[main] -- queued 9\n[x] write(9, 17768) = 17768"),
+                &format!("{text}\n[main] -- queued 9\n[x] write(9, {rest}) = {rest} \"X\""),
+            )
+        };
+        assert!(goes_on(in_three, 61296) && goes_on(in_four, 40860) && !goes_on(in_four, 154));
         let cut = |n| format!("  B    gets {n} bytes, then the end");
         assert!(same(&cut("90212"), &cut("69776")));
         assert!(same("       [worker-2] -- took 5", "       [worker-1] -- took 5"));
@@ -202,7 +231,17 @@ mod tests {
                 "[w] write(9, 65536) = 47768\n[w] write(9, 17768) = -1 EAGAIN",
                 "[w] write(9, 65536) = 65536\n[w] write(9, 65536) = 4240",
             ),
+            ("[w] write(9, 65536) = 65536", "[w] write(9, 65536) = -1 EPIPE"),
+            (
+                "[w] write(9, 65536) = 47768",
+                "[w] write(9, 65536) = 47768\n[w] write(9, 17768) = -1 EPIPE",
+            ),
+            (
+                "[w] write(9, 65536) = 65536",
+                "[w] write(9, 65536) = 65536\n[w] write(9, 154) = 154 \"HTTP\"",
+            ),
             ("  B    gets 90212 bytes, then the end", "  B    gets 0 bytes, then the end"),
+            ("  B    gets 90212 bytes, then the end", "  B    gets 8388735 bytes, then the end"),
             ("  B    gets 154 bytes, then the end", "  B    gets 153 bytes, then the end"),
             ("[main] write(4, 9) = 9", "[main] write(4, 8) = 8"),
             ("[main] read(4, 16384) = 29", "[main] read(4, 16384) = 30"),
