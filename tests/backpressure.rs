@@ -416,3 +416,18 @@ fn a_batch_costs_three_calls_each_and_two_wake_ups() {
     assert_eq!(server.records().iter().filter(between).count(), 0);
     play.finish(server).unwrap();
 }
+
+/// What the tests above lean on: a trace alone does not tell who sleeps.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_sleeps_by_its_trace_alone_is_not_quiet() {
+    let play = play();
+    let server = play.start(&["--workers", "2"]).unwrap();
+    server.wait_until_quiet().unwrap();
+    let records = server.records();
+    server.freeze().unwrap(); // stopped is not asleep, and no record says so
+    assert!(!server.is_quiet(&records));
+    server.thaw().unwrap();
+    server.wait_until_quiet().unwrap();
+    play.finish(server).unwrap();
+}
