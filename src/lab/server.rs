@@ -186,6 +186,21 @@ impl Server {
         self.signal(libc::SIGCONT)
     }
 
+    /// Lets it go on with a signal that main handles before anything else. One that is
+    /// sent to a stopped process is handled by whichever of its threads is first to go
+    /// on (signal(7)), and main may have done much until then. Only Linux can send a
+    /// signal to a thread of another process.
+    ///
+    /// # Errors
+    /// What kill(2) or tgkill(2) say.
+    pub fn thaw_with(&self, signal: i32) -> Result<()> {
+        match cfg!(target_os = "linux") {
+            true => sys::send_signal_to_thread(self.pid(), self.pid().into(), signal)?,
+            false => self.signal(signal)?,
+        }
+        self.thaw()
+    }
+
     /// Waits until the process has ended by itself; says how, and gives the
     /// whole trace.
     ///

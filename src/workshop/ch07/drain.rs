@@ -56,8 +56,7 @@ fn in_the_accept_queue(attempt: &Attempt) -> Part {
         clients.push(client);
     }
     let mark = server.mark();
-    server.signal(libc::SIGTERM)?;
-    server.thaw()?;
+    server.thaw_with(libc::SIGTERM)?;
     let mut answered = 0;
     for mut client in clients {
         // Who has its answer, or the end, closes.
