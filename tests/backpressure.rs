@@ -41,15 +41,17 @@ fn keep_busy(play: &Play, server: &Server, ms: u32) -> Vec<Client> {
         (idle.count() >= 2).then_some(())
     };
     server.wait_for("both workers to wait for work", idle).unwrap();
-    let mut busy = clients(play, server, 3);
-    for (n, client) in busy[..2].iter_mut().enumerate() {
-        client.get(&format!("/slow?ms={ms}")).unwrap();
+    let mut busy = Vec::new();
+    for n in 0..2 {
+        busy.extend(clients(play, server, 1)); // that asks at once, whatever its deadline
+        busy[n].get(&format!("/slow?ms={ms}")).unwrap();
         let sleepers = |records: &[Record]| {
             let asleep = records.iter().filter(|r| r.is_step("handler sleeps")).count();
             (asleep > n).then_some(())
         };
         server.wait_for("the handler to sleep", sleepers).unwrap();
     }
+    busy.extend(clients(play, server, 1));
     busy[2].get("/").unwrap();
     let fd = server.fd_of(busy[2].local()).unwrap();
     let queued = |r: &Record| r.is_step("queued") && r.fd == Some(fd);
@@ -75,7 +77,7 @@ fn who_is_ready_stays_in_the_kernel_until_a_worker_runs_dry() {
     let play = play();
     let server = play.start(&["--workers", "2"]).unwrap();
     let mut ready = clients(&play, &server, 8);
-    let mut busy = keep_busy(&play, &server, 1000);
+    let mut busy = keep_busy(&play, &server, 3000);
     ready.iter_mut().for_each(|client| client.get("/").unwrap());
     for client in busy.iter_mut().chain(&mut ready) {
         assert_eq!(client.answer().unwrap().status, 200);
@@ -352,8 +354,8 @@ fn a_slow_handler_keeps_nobody_waiting_while_a_worker_sleeps() {
         server.freeze().unwrap();
         two[0].get("/slow?ms=1000").unwrap();
         two[1].get("/").unwrap();
-        server.thaw().unwrap();
         let mark = server.mark();
+        server.thaw().unwrap();
         assert_eq!(two[1].answer().unwrap().status, 200);
         // And while it sleeps, who comes next is served by the other worker.
         assert_eq!(two[1].ask("/").unwrap().status, 200);

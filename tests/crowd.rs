@@ -134,8 +134,12 @@ fn slowloris_ends_at_the_deadline_and_its_places_are_given_to_others() {
     let _alone = alone();
     let server = Server::ch07(&["--max-connections", "200", "--header-timeout", "1"]);
     let address = server.address();
-    let mut slow: Vec<_> = (0..PLACES).map(|_| Client::connect(address)).collect();
-    slow.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\n"));
+    let connect = |_| {
+        let mut client = Client::connect(address);
+        client.send("GET / HTTP/1.1\r\n");
+        client
+    };
+    let mut slow: Vec<_> = (0..PLACES).map(connect).collect();
     // All places are taken: this one waits for the deadline of the others, not longer.
     newcomer_is_served(address);
     for client in &mut slow {

@@ -77,7 +77,7 @@ fn a_line_of_the_log_has_the_bytes_and_the_time_of_its_request() {
 #[test]
 fn a_refusal_has_its_line_of_the_log_too() {
     let (server, hasty) =
-        (Server::ch07(&["--log"]), Server::ch07(&["--log", "--header-timeout", "0.2"]));
+        (Server::ch07(&["--log"]), Server::ch07(&["--log", "--header-timeout", "2"]));
     let (address, hasty_address) = (server.address(), hasty.address());
     let long = "a".repeat(9000);
     let shown = format!("GET /{}...", &long[5..100]);

@@ -38,7 +38,7 @@ fn who_goes_on_asking_does_not_hold_up_the_stop() {
 /// answer. That the deadline ends this takes nothing from the client.
 #[test]
 fn who_has_the_whole_answer_is_not_cut_off() {
-    let server = Server::ch07(&["--drain-timeout", "0.05"]);
+    let server = Server::ch07(&["--drain-timeout", "0.5"]);
     let mut client = Client::connect(server.address());
     // Refused, and so listened to: the client did not ask for the close.
     client.send("GET / HTTP/1.1\r\n\r\n");
@@ -94,7 +94,7 @@ fn an_answer_that_has_not_come_by_the_deadline_is_counted() {
 fn who_is_never_accepted_is_turned_away_with_status_3() {
     const ATTEMPTS: usize = 5;
     for _ in 0..ATTEMPTS {
-        let server = Server::ch07(&["--max-connections", "1", "--drain-timeout", "0.05"]);
+        let server = Server::ch07(&["--max-connections", "1", "--drain-timeout", "0.5"]);
         let address = server.address();
         // It has its whole answer, and its place for a second: it does not close.
         let mut first = Client::connect(address);

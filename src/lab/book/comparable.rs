@@ -99,7 +99,7 @@ fn without_time_left(line: &str) -> String {
     }
 }
 
-/// What chapter 7 writes of a long answer at once.
+/// What chapters 6 and 7 write of a long answer at a time.
 const PIECE: u64 = 65536;
 
 /// How much fits into a send buffer differs between machines, and so does how many writes

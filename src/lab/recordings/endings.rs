@@ -112,7 +112,7 @@ pub(super) fn comes_too_late(play: &Play) -> Result<()> {
     let peer = a.local();
     send_part(&server, &mut a, "GET / HT")?;
     server.wait_until_quiet()?;
-    let (fd, mark) = (server.fd_of(peer)?, server.mark());
+    let (fd, accepted) = (server.fd_of(peer)?, server.accept_of(peer)?.seq);
     play.say("A sends no more, and does not close");
     let refusal = a.answer()?;
     if refusal.status != 408 {
@@ -120,8 +120,11 @@ pub(super) fn comes_too_late(play: &Play) -> Result<()> {
     }
     a.rest()?;
     // Not before main waits for its end: else, who reads it, is a matter of luck.
-    let waits = |r: &super::Record| r.fd == Some(fd) && r.op.as_deref() == Some("add");
-    server.wait_record("A to be added again", mark, waits)?;
+    let adds = |r: &&super::Record| r.fd == Some(fd) && r.op.as_deref() == Some("add");
+    server.wait_for("A to be added again", |records| {
+        let added = records.iter().filter(|r| r.seq > accepted).filter(adds).count();
+        (added == 2).then_some(())
+    })?;
     server.wait_until_quiet()?;
     a.close();
     closed(&server, peer)?;

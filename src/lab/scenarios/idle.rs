@@ -110,7 +110,11 @@ pub(super) fn idle_crowd(play: &Play) -> Result<Seen> {
         play.say(format_args!("{n} clients instead of {wanted}: {limit} descriptors"));
     }
     let descriptors = n as u64 + 64;
-    let server = play.start_with(&[], Some(descriptors))?;
+    let patient: &[&str] = match play.stage {
+        crate::lab::Stage::Ch07 => &["--header-timeout", "600"],
+        _ => &[],
+    };
+    let server = play.start_with(patient, Some(descriptors))?;
     play.say(format_args!("{n} clients connect and say nothing"));
     let mut crowd = Vec::with_capacity(n);
     for i in 0..n {

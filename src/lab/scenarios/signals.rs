@@ -29,13 +29,14 @@ pub(super) fn eintr(play: &Play) -> Result<Seen> {
         let mut again = sys::monotonic_us() + 100_000;
         if interrupts {
             server.wait_for("the wait to end with EINTR", |records| {
+                let woke = |r: &Record| r.seq > mark && r.failed("epoll_wait", "EINTR");
+                let found = records.iter().any(woke);
                 // It may have been stopped just before it fell asleep.
-                if sys::monotonic_us() > again {
+                if !found && sys::monotonic_us() > again && server.is_quiet(records) {
                     let _ = server.freeze().and_then(|()| server.thaw());
                     again = sys::monotonic_us() + 100_000;
                 }
-                let woke = |r: &&Record| r.seq > mark && r.failed("epoll_wait", "EINTR");
-                records.iter().find(woke).map(drop)
+                found.then_some(())
             })?;
         }
         is_hello(&play.connect("A", &server)?.ask("/")?)?;
@@ -56,7 +57,7 @@ pub(super) fn stop_by_worker(play: &Play) -> Result<Seen> {
     play.say("SIGTERM to the thread of a worker");
     let mark = server.mark(); // before the signal: main may be awake before the next line
     sys::send_signal_to_thread(server.pid(), worker, libc::SIGTERM)?;
-    let suspect = sys::monotonic_us() + 1_000_000;
+    let suspect = sys::monotonic_us() + 3_000_000;
     let stops = server.wait_for("main to stop, or to sleep on", |records| {
         let woke = records.iter().any(|r| r.seq > mark && r.is_wait());
         (woke || sys::monotonic_us() > suspect).then_some(woke)

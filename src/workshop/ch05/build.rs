@@ -1,6 +1,6 @@
 //! Build it: the pool.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::busy::Burns;
 use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
@@ -10,22 +10,27 @@ use common::lab::record::Kind;
 use common::lab::server::is_quiet;
 use common::lab::{Answer, Client, PATIENCE, Record, Result, Server, Trouble};
 
+/// How long a thread may take to its first word in the trace.
+const A_WHILE: Duration = Duration::from_secs(3);
+
 /// Step 1: as many workers as were asked for, and all of them sleep.
 pub(super) fn workers(attempt: &Attempt) -> Result<Verdict> {
     const WORKERS: usize = 3;
     let server = attempt.start(&["--workers", "3"])?;
     let mut a = attempt.connect("A", &server)?;
     server.accept_of(a.local())?; // so main is past the start of its workers
-    let give_up = Instant::now() + PATIENCE;
+    let begun = Instant::now();
     loop {
         let records = server.records();
         let waiting = threads(&records, |r| r.is_step("waiting for work")).len();
-        // main and the workers: if there are not so many, none is yet to come.
-        let are_missing = thread_count(&server).is_some_and(|n| n <= WORKERS);
+        // main and the workers: if there are not so many, none is yet to come. Those that are
+        // there have a while to say that they wait.
+        let have_spoken = |threads| waiting + 1 >= threads || begun.elapsed() > A_WHILE;
+        let are_missing = thread_count(&server).is_some_and(|n| n <= WORKERS && have_spoken(n));
         if waiting == WORKERS {
             return passed("3 threads wait for work");
         }
-        if waiting > WORKERS || are_missing || Instant::now() > give_up {
+        if waiting > WORKERS || are_missing || begun.elapsed() > PATIENCE {
             let seen = match waiting > WORKERS {
                 true => format!("{waiting} threads have waited for work; 3 workers were asked for"),
                 false => format!("{waiting} of the 3 workers have waited for work"),

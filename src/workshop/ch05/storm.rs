@@ -6,13 +6,16 @@ use super::super::{Attempt, Finding, Outcome, Verdict, failed, passed};
 use super::hunts::is_rest;
 use common::lab::client::request;
 use common::lab::{Client, Record, Result, Server};
+use common::sys;
 
 /// Hand-overs to one server; and how many servers.
 const PAIRS: u32 = 40;
 const ROUNDS: u32 = 10;
 
-/// How much later than A's request B's is sent: from 0 on, by so much more each time.
+/// How much later than A's request B's is sent: from 0 on, by so much more each time; and on
+/// a slow machine.
 const LATER: Duration = Duration::from_micros(15);
+const MOST: Duration = Duration::from_micros(250);
 
 const DID: &str = "there is one worker; A asks for /, and at some moment of its turn B does, too: \
                    400 times, each time a little later; then the same with two workers";
@@ -23,6 +26,7 @@ const EXPECTED: &str = "whenever B is queued, the worker takes it before it slee
 /// Then two workers, of whom one may take what the other one was woken for.
 pub(super) fn storm(attempt: &Attempt) -> Result<Verdict> {
     attempt.play().say(DID);
+    let later = (a_turn(attempt)? * 3 / 2 / PAIRS).clamp(LATER, MOST);
     for round in 0..2 * ROUNDS {
         let workers = if round < ROUNDS { "1" } else { "2" };
         let server = attempt.start(&["--workers", workers])?;
@@ -31,7 +35,7 @@ pub(super) fn storm(attempt: &Attempt) -> Result<Verdict> {
             let mut b = attempt.play().connect_quietly("B", &server)?;
             server.accept_of(b.local())?;
             a.send_quietly(request("/").as_bytes())?;
-            let moment = Instant::now() + LATER * n;
+            let moment = Instant::now() + later * n;
             while Instant::now() < moment {
                 std::hint::spin_loop();
             }
@@ -45,6 +49,27 @@ pub(super) fn storm(attempt: &Attempt) -> Result<Verdict> {
         attempt.finish(server)?;
     }
     passed("800 clients, each queued at another moment: none was slept on")
+}
+
+/// How long it takes here from a request to the sleep of the worker that has answered it:
+/// the middle one of a few. Nothing, if no worker says that it sleeps.
+fn a_turn(attempt: &Attempt) -> Result<Duration> {
+    const TIMES: usize = 9;
+    let server = attempt.start(&["--workers", "1"])?;
+    let mut asked = Vec::new();
+    for _ in 0..TIMES {
+        let mut a = attempt.play().connect_quietly("A", &server)?;
+        server.accept_of(a.local())?;
+        asked.push(sys::monotonic_us());
+        a.send_quietly(request("/").as_bytes())?;
+        let Outcome::Answered(_) = attempt.answer_or_rest(&server, &mut a)? else { break };
+    }
+    let records = attempt.finish(server)?;
+    let rests: Vec<u64> = records.iter().filter(|r| is_rest(r)).map(|r| r.us).collect();
+    let turn = |asked: &u64| rests.iter().find(|rest| *rest > asked).map(|rest| rest - asked);
+    let mut turns: Vec<u64> = asked.iter().filter_map(turn).collect();
+    turns.sort_unstable();
+    Ok(Duration::from_micros(turns.get(turns.len() / 2).copied().unwrap_or_default()))
 }
 
 fn unanswered(attempt: &Attempt, server: &Server, client: &mut Client) -> Result<Option<Finding>> {

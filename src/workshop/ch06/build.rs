@@ -144,7 +144,8 @@ fn part_from(attempt: &Attempt, goodbye: &Goodbye) -> Result<Option<Finding>> {
         Outcome::Answered(answer) => {
             let seen = format!("an answer that nobody asked for: {}", answer.status);
             return Ok(Some(Finding::new(did, expected, seen).usually(
-                "An answer needs a request: `next_request` returns `None` for half of one.",
+                "The request is not complete: `next_request` returns `None` for a part of one, and \
+                 then there is nothing to answer.",
             )));
         }
         Outcome::Asleep(last) => ("the connection stays open, and all threads sleep", last),

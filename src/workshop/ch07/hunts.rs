@@ -34,8 +34,26 @@ fn unexplained(attempt: &Attempt, verdict: Verdict) -> Verdict {
 
 /// `late`, 1.
 pub(super) fn ends_in_time(attempt: &Attempt) -> Result<Verdict> {
+    // On a busy machine the signal may come late: then the handler is to sleep for longer.
+    for ms in [600, 2000, 6000] {
+        let (part, in_time) = ends_with_a_handler_of(attempt, ms)?;
+        if let Some(verdict) = part {
+            return Ok(verdict);
+        }
+        if in_time {
+            break;
+        }
+    }
+    match resets::at_a_stop(attempt)? {
+        Some(verdict) => Ok(verdict),
+        None => passed("the stop is over when A has its answer, or has gone"),
+    }
+}
+
+/// The verdict, and whether the stop came before the handler had slept.
+fn ends_with_a_handler_of(attempt: &Attempt, ms: u32) -> Result<(Option<Verdict>, bool)> {
     let case = Case {
-        did: "A asked, with `Connection: close`, for something that takes 0.6 s, and \
+        did: "A asked, with `Connection: close`, for something that takes a while, and \
               SIGTERM was sent meanwhile",
         expected: "A gets its answer, and with it the server ends: nobody else is there",
         page: DRAIN,
@@ -43,49 +61,50 @@ pub(super) fn ends_in_time(attempt: &Attempt) -> Result<Verdict> {
     let mut server = start(attempt, "2")?;
     let mut a = attempt.connect("A", &server)?;
     let fd = server.fd_of(a.local())?;
-    a.send(b"GET /slow?ms=600 HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET /slow?ms={ms} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n");
+    a.send(request.as_bytes())?;
     server.wait_record("the handler to sleep", 0, |r| r.is_step("handler sleeps"))?;
     let mark = server.mark();
     server.signal(libc::SIGTERM)?;
     let (outcome, records) = ends_or_rests(&mut server, mark)?;
+    let slept = records.iter().find(|r| r.is_step("handler slept")).map_or(u64::MAX, |r| r.seq);
+    let closes = |r: &Record| r.is_call("close") && r.role.as_deref() == Some("listener");
+    let in_time = records.iter().any(|r| closes(r) && r.seq < slept);
     if let Some(trace) = woken_before_the_close(&records, fd, mark) {
-        return case.failed(
+        let part = case.part(
             "main was woken first, and A was closed after that",
             "Main looks at once, and A is still there; if it is quick, it sleeps again before A \
              is closed, and nobody wakes it then. To wake it is the last thing that is done \
              for a client: after the close.",
             trace,
-        );
+        )?;
+        return Ok((part, in_time));
     }
-    match outcome {
+    let part = match outcome {
         Outcome::Ended(usage) if usage.exit == Some(0) && !a.rest()?.0.is_empty() => {
-            let slept = records.iter().find(|r| r.is_step("handler slept"));
-            let slept = slept.map_or(u64::MAX, |r| r.seq);
             let waits = flight::waits_without_a_reason(&records, mark, slept);
             if waits > flight::OFTEN {
                 let seen = format!("main's wait returned {waits} times while A's handler slept");
                 let mistake = "To look again every few milliseconds hides that nobody tells main, \
                                and costs a wake-up each time.";
                 let waits = |r: &Record| r.seq > mark && r.thread == "main" && r.is_wait();
-                return case.failed(seen, mistake, lines(&records, waits));
+                return Ok((case.part(seen, mistake, lines(&records, waits))?, in_time));
             }
-            match resets::at_a_stop(attempt)? {
-                Some(verdict) => Ok(verdict),
-                None => passed("the stop is over when A has its answer, or has gone"),
-            }
+            None
         }
         Outcome::Ended(usage) => {
             let seen = format!("it ended with {usage:?}");
-            case.failed(seen, "A was owed an answer.", last_lines(&records))
+            case.part(seen, "A was owed an answer.", last_lines(&records))?
         }
-        Outcome::Spins => case.failed("the server spins", EARLIER, last_lines(&records)),
-        Outcome::Rests => case.failed(
+        Outcome::Spins => case.part("the server spins", EARLIER, last_lines(&records))?,
+        Outcome::Rests => case.part(
             "A is answered and closed, and all threads sleep; the server ends when the \
              drain's time is up",
             "",
             lines(&records, |r| r.seq > mark),
-        ),
-    }
+        )?,
+    };
+    Ok((part, in_time))
 }
 
 /// Whether a worker woke main on account of a client before it closed that client, and not
