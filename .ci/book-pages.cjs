@@ -44,6 +44,7 @@ async function newPage(browser, size, theme, options = {}) {
         } catch (_) {}
         window.print = () => {}; // print.html does it by itself
     }, theme);
+    context.setDefaultTimeout(120000); // two cores, and others want them, too
     return context.newPage();
 }
 

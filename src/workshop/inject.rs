@@ -18,11 +18,16 @@ pub const SEEN_BY_STRACE_ALONE: &[(&str, &str)] = &[
     ("ch05-stretch-loops", "close-at-eagain"),
 ];
 
-/// Whether there is an strace that may trace a process.
+/// Whether there is an strace that may attach to a process that is not its child. (Where
+/// Yama's `ptrace_scope` is 1 it may start a process, and not attach: ptrace(2).)
 pub fn is_possible() -> bool {
-    let mut command = Command::new("strace");
-    command.args(["-o", "/dev/null", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
-    alone(|| command.status()).is_ok_and(|status| status.success())
+    let mut command = Command::new("sleep");
+    command.arg("60").stdin(Stdio::null()).stdout(Stdio::null());
+    let Ok(mut sleeper) = alone(|| command.spawn()) else { return false };
+    let attached = Injection::once(sleeper.id().into(), "read", "EIO").is_some();
+    let _ = sleeper.kill();
+    let _ = sleeper.wait();
+    attached
 }
 
 /// An strace that is attached to a thread; it lets go when this is dropped.

@@ -129,7 +129,8 @@ fn resets_meanwhile(a: &Attempt, server: &Server) -> Result<()> {
     rude.rest()?;
     server.wait_record("the goodbye", mark, |r| r.fd == Some(fd) && r.call == "shutdown")?;
     rude.reset()?;
-    server.wait_record("R's close", mark, |r| r.did("close", fd)).map(drop)
+    server.wait_record("R's close", mark, |r| r.did("close", fd))?;
+    server.wait_until_asleep() // or it ends, and has time to say why
 }
 
 fn not_for_ever(a: &Attempt) -> Result<Verdict> {

@@ -223,8 +223,9 @@ pub(super) fn no_dead_deadline(attempt: &Attempt) -> Result<Verdict> {
     let fd = server.fd_of(a.local())?;
     let asleep = server.wait_for("main to sleep after A's end", |records| {
         let close = records.iter().find(|r| r.did("close", fd))?;
-        let last = records.iter().rev().find(|r| r.thread == "main")?;
-        (last.is_wait_enter() && last.seq > close.seq).then(|| vec![close.clone(), last.clone()])
+        // The first: when its time is over a later one may have no limit.
+        let waits = |r: &&Record| r.seq > close.seq && (r.is_wait_enter() || r.is_wait());
+        records.iter().find(waits).map(|wait| vec![close.clone(), wait.clone()])
     })?;
     match asleep.last().and_then(Record::time_limit) {
         None => passed("nobody is there, and main sleeps for ever"),

@@ -73,9 +73,9 @@ fn step_back(a: &Attempt) -> Result<Verdict> {
     let (server, _clients) = full(a)?;
     let what = "the listener to leave the event queue, and a wait with a limit";
     let rest = watch(&server, what, |records, listener| {
-        let deleted = records.iter().position(|r| is_op(r, "delete", listener));
-        let wait = deleted.and_then(|at| records[at..].iter().find(|r| r.is_wait_enter()));
-        wait.is_some_and(|wait| wait.time_limit().is_some())
+        let deletes = (0..records.len()).filter(|at| is_op(&records[*at], "delete", listener));
+        let mut waits = deletes.filter_map(|at| records[at..].iter().find(|r| r.is_wait_enter()));
+        waits.any(|wait| wait.time_limit().is_some())
     })?;
     let expected = "The listener leaves the event queue, and the next wait has a limit.";
     let finding = |seen: &str, records: &[Record]| {

@@ -103,9 +103,11 @@ fn full(a: &Attempt) -> Result<(Server, Vec<Client>)> {
     let server = a.start_with(&[], LIMIT)?;
     a.play().say("40 clients connect and say nothing");
     let mut clients = Vec::new();
+    server.freeze()?; // somebody waits whenever it accepts
     for i in 0..CLIENTS {
         clients.push(a.play().connect_quietly(&format!("C{i}"), &server)?);
     }
+    server.thaw()?;
     server.wait_record("accept to fail with EMFILE", 0, |r| r.failed("accept", "EMFILE"))?;
     Ok((server, clients))
 }
