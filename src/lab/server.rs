@@ -186,14 +186,13 @@ impl Server {
         self.signal(libc::SIGCONT)
     }
 
-    /// Lets it go on with a signal that main handles before anything else. One that is
-    /// sent to a stopped process is handled by whichever of its threads is first to go
-    /// on (signal(7)), and main may have done much until then. Only Linux can send a
-    /// signal to a thread of another process.
+    /// Lets it go on, with a signal. On Linux main handles it, before anything else.
+    /// Elsewhere it is sent to the process, and whichever thread is first to go on handles
+    /// it (signal(7)): main may have done much until then.
     ///
     /// # Errors
     /// What kill(2) or tgkill(2) say.
-    pub fn thaw_with(&self, signal: i32) -> Result<()> {
+    pub fn thaw_with_signal_to_main(&self, signal: i32) -> Result<()> {
         match cfg!(target_os = "linux") {
             true => sys::send_signal_to_thread(self.pid(), self.pid().into(), signal)?,
             false => self.signal(signal)?,

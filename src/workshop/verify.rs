@@ -111,7 +111,10 @@ impl Trial {
             }
             let named_so = (exercise.name, answer.slug);
             if inject::SEEN_BY_STRACE_ALONE.contains(&named_so) && !inject::is_possible() {
-                wrong.push(format!("{}: NOT RUN, for want of strace", answer.slug));
+                wrong.push(format!(
+                    "{}: NOT RUN, for want of an strace that may attach",
+                    answer.slug
+                ));
                 continue;
             }
             if named_so == ("ch07-build", "accepts-so-many") && !super::ch07::a_crowd_fits() {

@@ -130,7 +130,7 @@ pub(super) fn with_connections_in_the_accept_queue(play: &Play) -> Result<Seen> 
         client.get("/")?;
         clients.push(client);
     }
-    server.thaw_with(libc::SIGINT)?;
+    server.thaw_with_signal_to_main(libc::SIGINT)?;
     let (usage, records) = server.wait_for_end()?;
     ended_as_expected(play, &usage)?;
     let mut answered = 0;
@@ -236,7 +236,7 @@ pub(super) fn without_descriptors(play: &Play) -> Result<Seen> {
         clients.push(client);
     }
     play.say("SIGTERM");
-    server.thaw_with(libc::SIGTERM)?;
+    server.thaw_with_signal_to_main(libc::SIGTERM)?;
     let (usage, records) = server.wait_for_end()?;
     let out = records.iter().any(|r| r.failed("accept", "EMFILE"));
     let mut answered = 0;

@@ -124,7 +124,7 @@ fn asks_the_ready(a: &Attempt) -> Result<Verdict> {
     let mut what =
         "with 40 idle clients, a request costs a poll, a read, a write and a close".to_string();
     if !is_possible() {
-        what += " (not checked, for want of strace: an EAGAIN after poll)";
+        what += " (not checked, for want of an strace that may attach: an EAGAIN after poll)";
     }
     passed(what)
 }

@@ -50,6 +50,6 @@ pub(super) fn finding(attempt: &Attempt) -> Result<Option<Finding>> {
 pub(super) fn not_checked() -> &'static str {
     match cfg!(feature = "libkqueue") || is_possible() {
         true => "",
-        false => " (not checked, for want of strace: an add that fails)",
+        false => " (not checked, for want of an strace that may attach: an add that fails)",
     }
 }

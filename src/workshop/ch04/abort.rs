@@ -8,7 +8,7 @@ use common::lab::{Record, Result};
 
 /// The next one is accepted all the same, before the next wait.
 pub(super) fn goes_on(a: &Attempt) -> Result<Verdict> {
-    const NOT_CHECKED: &str = "not checked, for want of strace: ECONNABORTED";
+    const NOT_CHECKED: &str = "not checked, for want of an strace that may attach: ECONNABORTED";
     let server = a.start(&[])?;
     let injection = Injection::once(server.pid().into(), "accept,accept4", "ECONNABORTED");
     let Some(_injection) = injection else { return passed(NOT_CHECKED) };

@@ -103,7 +103,7 @@ fn full(a: &Attempt) -> Result<(Server, Vec<Client>)> {
     let server = a.start_with(&[], LIMIT)?;
     a.play().say("40 clients connect and say nothing");
     let mut clients = Vec::new();
-    server.freeze()?; // somebody waits whenever it accepts
+    server.freeze()?; // so that somebody waits when it has run out of descriptors
     for i in 0..CLIENTS {
         clients.push(a.play().connect_quietly(&format!("C{i}"), &server)?);
     }

@@ -65,7 +65,8 @@ fn send_away(a: &Attempt) -> Result<Verdict> {
             let mut what =
                 "all 40 were accepted; those without a place got the end at once".to_string();
             if !is_possible() {
-                what += " (not checked, for want of strace: other errors of accept)";
+                what +=
+                    " (not checked, for want of an strace that may attach: other errors of accept)";
             }
             passed(what)
         }

@@ -21,7 +21,8 @@ pub(super) fn once_or_back(attempt: &Attempt) -> Result<Verdict> {
 
 /// A worker whose read finds nothing. No client can cause that for certain, strace can.
 fn back(attempt: &Attempt) -> Result<Verdict> {
-    let not_checked = "not checked, for want of strace: a client whose read finds nothing";
+    let not_checked =
+        "not checked, for want of an strace that may attach: a client whose read finds nothing";
     let server = attempt.start(&["--workers", "1"])?;
     let tid = server.wait_for("the worker to wait", |records| {
         let waits = |r: &Record| r.kind == Kind::StepEnter && r.call == "waiting for work";

@@ -12,8 +12,9 @@ use common::sys;
 const PAIRS: u32 = 40;
 const ROUNDS: u32 = 10;
 
-/// How much later than A's request B's is sent: from 0 on, by so much more each time; and on
-/// a slow machine.
+/// How much later than A's request B's is sent: from 0 on, by so much more each time, so that
+/// a turn is gone through from its beginning to its end. On a slow machine it is more, and
+/// at most [`MOST`].
 const LATER: Duration = Duration::from_micros(15);
 const MOST: Duration = Duration::from_micros(250);
 
@@ -52,7 +53,7 @@ pub(super) fn storm(attempt: &Attempt) -> Result<Verdict> {
 }
 
 /// How long it takes here from a request to the sleep of the worker that has answered it:
-/// the middle one of a few. Nothing, if no worker says that it sleeps.
+/// the middle one of a few. Zero, if no worker says that it sleeps.
 fn a_turn(attempt: &Attempt) -> Result<Duration> {
     const TIMES: usize = 9;
     let server = attempt.start(&["--workers", "1"])?;
@@ -62,12 +63,15 @@ fn a_turn(attempt: &Attempt) -> Result<Duration> {
         server.accept_of(a.local())?;
         asked.push(sys::monotonic_us());
         a.send_quietly(request("/").as_bytes())?;
-        let Outcome::Answered(_) = attempt.answer_or_rest(&server, &mut a)? else { break };
+        let Outcome::Answered(_) = attempt.answer_or_rest(&server, &mut a)? else {
+            return Ok(Duration::ZERO);
+        };
     }
     let records = attempt.finish(server)?;
-    let rests: Vec<u64> = records.iter().filter(|r| is_rest(r)).map(|r| r.us).collect();
-    let turn = |asked: &u64| rests.iter().find(|rest| *rest > asked).map(|rest| rest - asked);
-    let mut turns: Vec<u64> = asked.iter().filter_map(turn).collect();
+    let rest = |took: &Record| records.iter().find(|r| r.seq > took.seq && is_rest(r));
+    let rests = records.iter().filter(|r| r.call == "took").map(rest);
+    let turns = rests.zip(asked).filter_map(|(rest, asked)| rest?.us.checked_sub(asked));
+    let mut turns: Vec<u64> = turns.collect();
     turns.sort_unstable();
     Ok(Duration::from_micros(turns.get(turns.len() / 2).copied().unwrap_or_default()))
 }

@@ -44,7 +44,7 @@ pub(super) fn in_the_accept_queue(attempt: &Attempt) -> Part {
     };
     let clients: Vec<Client> = (0..CROWD).map(connect).collect::<Result<_>>()?;
     let mark = server.mark();
-    server.thaw_with(libc::SIGTERM)?;
+    server.thaw_with_signal_to_main(libc::SIGTERM)?;
     let mut answered = 0;
     for mut client in clients {
         answered += usize::from(matches!(came(&server, &mut client)?, Came::Answer(_)));

@@ -56,7 +56,7 @@ fn in_the_accept_queue(attempt: &Attempt) -> Part {
         clients.push(client);
     }
     let mark = server.mark();
-    server.thaw_with(libc::SIGTERM)?;
+    server.thaw_with_signal_to_main(libc::SIGTERM)?;
     let mut answered = 0;
     for mut client in clients {
         // Who has its answer, or the end, closes.
@@ -177,9 +177,7 @@ fn behind_a_handler_of(attempt: &Attempt, ms: u32) -> Result<(Option<Verdict>, b
     let after = server.mark();
     let (outcome, records) = ends_or_rests(&mut server, after)?;
     let trace = lines(&records, |r| r.seq > mark && about(fd)(r));
-    let slept = records.iter().find(|r| r.is_step("handler slept")).map_or(u64::MAX, |r| r.seq);
-    let closes = |r: &Record| r.is_call("close") && r.role.as_deref() == Some("listener");
-    let in_time = records.iter().any(|r| closes(r) && r.seq < slept);
+    let in_time = flight::is_heard_in_time(&records, mark);
     let judged = |part: Part| part.map(|part| (part, in_time));
     let Outcome::Ended(usage) = outcome else {
         let sleeps = main_sleeps(&records).is_some();

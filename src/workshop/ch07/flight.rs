@@ -118,13 +118,7 @@ fn with_a_handler_of(attempt: &Attempt, ms: u32) -> Result<Judged> {
         return strange_end(CASE, &usage, &records).map(Some).map(Judged::In);
     }
     if !answer.says_close() {
-        // The flag is set before the byte that ends main's wait.
-        let hears = |r: &Record| {
-            of_main(r)
-                && r.is_wait()
-                && (r.errno.is_some() || r.events.iter().any(|e| ends.contains(&e.fd)))
-        };
-        if !records.iter().any(|r| hears(r) && r.seq < slept) {
+        if !is_heard_in_time(&records, mark) {
             return Ok(Judged::TooLate);
         }
         return judged(CASE.part(
@@ -145,6 +139,18 @@ fn with_a_handler_of(attempt: &Attempt, ms: u32) -> Result<Judged> {
         ));
     }
     Ok(Judged::In(None))
+}
+
+/// Whether main has heard of the stop, after `mark`, before the handler had slept. (The flag is
+/// set before the byte that ends main's wait.)
+pub(super) fn is_heard_in_time(records: &[Record], mark: u64) -> bool {
+    let ends = wake_ends(records);
+    let slept = records.iter().find(|r| r.is_step("handler slept")).map_or(u64::MAX, |r| r.seq);
+    let hears = |r: &Record| {
+        r.is_wait() && (r.errno.is_some() || r.events.iter().any(|e| ends.contains(&e.fd)))
+    };
+    let meanwhile = |r: &&Record| r.thread == "main" && r.seq > mark && r.seq < slept;
+    records.iter().filter(meanwhile).any(hears)
 }
 
 /// How often main's wait has returned between the listener's close and the end of the handler.

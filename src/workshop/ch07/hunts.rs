@@ -68,8 +68,7 @@ fn ends_with_a_handler_of(attempt: &Attempt, ms: u32) -> Result<(Option<Verdict>
     server.signal(libc::SIGTERM)?;
     let (outcome, records) = ends_or_rests(&mut server, mark)?;
     let slept = records.iter().find(|r| r.is_step("handler slept")).map_or(u64::MAX, |r| r.seq);
-    let closes = |r: &Record| r.is_call("close") && r.role.as_deref() == Some("listener");
-    let in_time = records.iter().any(|r| closes(r) && r.seq < slept);
+    let in_time = flight::is_heard_in_time(&records, mark);
     if let Some(trace) = woken_before_the_close(&records, fd, mark) {
         let part = case.part(
             "main was woken first, and A was closed after that",

@@ -69,7 +69,7 @@ fn with_a_handler_of(
         (r.is_call("write") || r.is_call("read"))
             && r.errno.as_deref().is_some_and(|e| e != "EAGAIN")
     };
-    // Whose answer was written before the reset may have left by another way.
+    // Whose answer was written before the reset may be closed without an error.
     let has_failed = records.iter().any(|r| fails(r) && r.fd == Some(fd))
         && !records.iter().any(|r| r.did("write", fd));
     let part = match outcome {
